@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,21 @@ from genwright.data.cache import SPLITS
 from genwright.recipe.yaml_text import write_yaml
 from genwright.reporting import page
 from genwright.reporting.figure_table import figure_table
-from genwright.reporting.fragments import alarms, recipe_of, sentence_case, soft, tile
+from genwright.reporting.fragments import (
+    alarms,
+    chapter,
+    recipe_of,
+    sentence_case,
+    soft,
+    tile,
+    tiles,
+)
 from genwright.reporting.head import sentence
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import short
 
+HTML = Templates("genwright.audit", "card_page.html")
 # details that stand folded
 MADE = ("sha256_of_checkpoint_files", "training_seconds", "genwright", "machine", "sizes")
 SHOWN = 12  # values of an attribute that stand open
@@ -50,25 +59,21 @@ NAMES = {  # of facts, where the name itself is not what a person would write
 # ---- pieces
 
 
-def heading_of(number: int, text: str) -> str:
+def heading_of(number: int, text: str) -> Markup:
     """The heading of a section of the paper."""
-    return f"<h2>{number}. {escape(text)}</h2>"
+    return HTML.heading(f"{number}. {text}")
 
 
-def facts_table(values: Mapping[str, Any]) -> str:
+def facts_table(values: Mapping[str, Any]) -> Markup:
     """A nested mapping as a table; what is unknown says so, and what makes it known."""
     lines = _lines(values, "")
-    shown = "".join(lines[:ROWS])
-    rest = ""
-    if len(lines) > ROWS + 2:
-        summary = f"<summary>{len(lines) - ROWS} more</summary>"
-        rest = f"<details>{summary}<table>{''.join(lines[ROWS:])}</table></details>"
-    else:
-        shown = "".join(lines)
-    return f'<div class="card"><table>{shown}</table>{rest}</div>'
+    open_rows = ROWS
+    if len(lines) <= ROWS + 2:
+        open_rows = len(lines)
+    return HTML.facts(lines[:open_rows], lines[open_rows:])
 
 
-def _lines(values: Mapping[str, Any], prefix: str) -> list[str]:
+def _lines(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
     found = []
     for key, value in values.items():
         name = f"{prefix}{NAMES.get(str(key), str(key).replace('_', ' '))}"
@@ -77,22 +82,19 @@ def _lines(values: Mapping[str, Any], prefix: str) -> list[str]:
             continue
         if isinstance(value, Mapping):
             value = "none"
-        cells = f'<td class="key">{escape(name)}</td><td class="text">{_cell(value)}</td>'
-        found.append(f"<tr>{cells}</tr>")
+        found.append((name, _cell(value)))
     return found
 
 
 def _cell(value: Any) -> str:
-    """A value as HTML."""
+    """A value as HTML, or as a text."""
     if isinstance(value, Unknown):
-        why = f"{value.why}; {value.remedy}"
-        return f'<span class="status">unknown</span> <span class="soft">{escape(why)}</span>'
+        return HTML.unknown(f"{value.why}; {value.remedy}")
     if isinstance(value, (list, tuple)):
         if not value:
             return "none"
-        parts = [escape(_plain(each)) for each in value]
-        return "<br>".join(parts)
-    return escape(_plain(value))
+        return joined([_plain(each) for each in value], "<br>")
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:
@@ -101,12 +103,12 @@ def _plain(value: Any) -> str:
     return page.plain(value)
 
 
-def folded(html: str, summary: str) -> str:
+def folded(html: Markup, summary: str) -> Markup:
     """What opens under a summary."""
-    return f'<details class="card"><summary>{escape(summary)}</summary>{html}</details>'
+    return HTML.folded(html, summary)
 
 
-def bars_of(title: str, counts: Mapping[str, int], whole: int, thing: str) -> str:
+def bars_of(title: str, counts: Mapping[str, int], whole: int, thing: str) -> Markup:
     """Counts of the values of an attribute as bars, the most frequent first. whole: examples."""
 
     def place(item: tuple[str, int]) -> tuple[int, str]:
@@ -115,35 +117,27 @@ def bars_of(title: str, counts: Mapping[str, int], whole: int, thing: str) -> st
     ordered = sorted(counts.items(), key=place)
     most = max((count for _, count in ordered), default=0)
     rows = [_bar(name, count, most, whole) for name, count in ordered]
-    html = f'<div class="bars">{"".join(rows[:SHOWN])}</div>'
-    if len(rows) > SHOWN:
-        summary = f"<summary>{len(rows) - SHOWN} more values</summary>"
-        html += f'<details>{summary}<div class="bars">{"".join(rows[SHOWN:])}</div></details>'
     known = f"{len(counts):,} values; shares are of all {whole:,} {thing}s"
-    return f'<div class="card"><h3>{escape(title)}</h3>{soft(escape(known))}{html}</div>'
+    return HTML.bars(title, known, rows[:SHOWN], rows[SHOWN:])
 
 
-def _bar(name: str, count: int, most: int, whole: int) -> str:
+def _bar(name: str, count: int, most: int, whole: int) -> tuple[str, str, str]:
+    """Name, width of the bar, and the count with its share."""
     width = count / most if most else 0
     text = f"{count:,}"
     if 0 < whole >= count:
         text += f" ({count / whole:.1%})"
-    return (
-        f'<code>{escape(name)}</code><i style="width:{width:.1%}"></i><span>{escape(text)}</span>'
-    )
+    return name, f"{width:.1%}", text
 
 
-def unknown_of(names: Mapping[str, str], asked: int, more: Sequence[Unknown]) -> str:
+def unknown_of(names: Mapping[str, str], asked: int, more: Sequence[Unknown]) -> Markup:
     """What is not known, at the head of the page; "" where all is. names: what has no answer, of so
     many questions. more: what was not measured."""
     html = alarms([f"{sentence_case(each.why)}: {each.remedy}" for each in more])
     if names:
-        listed = ""
-        for name, question in names.items():
-            listed += f"<li><code>{PREFIX}{escape(name)}</code>: {escape(question)}</li>"
         about = f"Nobody has answered yet: {len(names):,} of {asked:,} questions to people"
-        summary = f"<summary>{escape(about)}</summary>"
-        html += f'<div class="alarm"><details>{summary}<ul>{listed}</ul></details></div>'
+        questions = [(f"{PREFIX}{name}", question) for name, question in names.items()]
+        html += HTML.unanswered(about, questions)
     return html
 
 
@@ -152,7 +146,7 @@ def unknown_of(names: Mapping[str, str], asked: int, more: Sequence[Unknown]) ->
 
 def run_page(
     facts: RunFacts, card: Mapping[str, Any], answers: Answers, missing: Sequence[Unknown]
-) -> str:
+) -> Markup:
     """The body of the page of a run. card: of `card_model.model_card`. missing: what was not
     measured."""
     details = dict(card["model_details"])
@@ -161,7 +155,7 @@ def run_page(
     training = dict(card["training_data"])
     attributes = training.pop("attributes")
     parts = [
-        f"<h1>{escape(facts.name)}</h1>",
+        HTML.title(facts.name),
         _head(facts),
         unknown_of(answers.missing(QUESTIONS), len(QUESTIONS), missing),
         heading_of(1, "Model details"),
@@ -186,7 +180,7 @@ def run_page(
         facts_table(card["ethical_considerations"]),
         heading_of(9, "Caveats and recommendations"),
         facts_table(card["caveats_and_recommendations"]),
-        "<h2>About the data, as people say it</h2>",
+        HTML.heading("About the data, as people say it"),
         facts_table({name: answers.of(name) for name in OF_DATA}),
         soft(
             "The sections are those of Mitchell et al., Model Cards for Model Reporting, arXiv"
@@ -194,86 +188,75 @@ def run_page(
             " croissant.json."
         ),
     ]
-    return "\n".join(part for part in parts if part)
+    return joined([part for part in parts if part], "\n")
 
 
-def _head(facts: RunFacts) -> str:
+def _head(facts: RunFacts) -> Markup:
     figures = facts.evaluation.figures if facts.evaluation else []
     measured = sentence(RunData(facts.name, figures=figures))
-    lead = f'<p class="lead">{escape(facts.trained_on)} {escape(measured)}</p>'
     weights = "weights of that step"
     if facts.weights == "ema":
         weights = "averaged weights"
     networks = ""
     if len(facts.parameters) > 1:
         networks = f"in {len(facts.parameters)} networks"
-    tiles = [
+    found = [
         tile(short(sum(facts.parameters.values())), "parameters", networks),
         tile(f"{facts.step:,}", "steps", f"of {facts.steps:,}; {weights}"),
         tile(f"{facts.split('train'):,}", f"{facts.thing}s to train on"),
         tile(f"{facts.split('held_out'):,}", "held out"),
         tile(str(timedelta(seconds=round(facts.seconds))), "of training"),
     ]
-    return f'{lead}<div class="tiles">{"".join(tiles)}</div>'
+    return HTML.lead(f"{facts.trained_on} {measured}") + tiles(found)
 
 
-def _metrics(metrics: Any) -> str:
+def _metrics(metrics: Any) -> Markup:
     if isinstance(metrics, Unknown):
         return facts_table({"what was measured": metrics})
-    lines = "<tr><th>measure</th><th>unit</th><th>best</th><th>how it was measured</th></tr>"
-    for each in metrics:
-        cells = "".join(
-            f"<td>{escape(each[name])}</td>" for name in ("name", "unit", "best", "how")
-        )
-        lines += f"<tr>{cells}</tr>"
-    summary = f"<summary>{len(metrics):,} measures; their values stand in section 7</summary>"
-    return f'<details class="card">{summary}<table>{lines}</table></details>'
+    summary = f"{len(metrics):,} measures; their values stand in section 7"
+    return HTML.metrics(summary, metrics)
 
 
-def _attributes(facts: RunFacts, attributes: Any) -> str:
+def _attributes(facts: RunFacts, attributes: Any) -> Markup:
     if isinstance(attributes, Unknown):
         return facts_table({"attributes": attributes})
     cards = [
         bars_of(name, counts, facts.examples, facts.thing) for name, counts in attributes.items()
     ]
-    return f'<div class="grid2">{"".join(cards)}</div>'
+    return HTML.grid(cards)
 
 
-def _figures(facts: RunFacts, figures: Any) -> str:
+def _figures(facts: RunFacts, figures: Any) -> Markup:
     if facts.evaluation is None:
         return facts_table({"figures": figures})
     at = f"step {facts.evaluation.step:,}, {facts.evaluation.weights} weights"
     # how they were measured stands among the metrics
     shown = [replace(figure, detail="") for figure in facts.evaluation.figures]
-    table = figure_table([RunData(facts.name, figures=shown, measured_at=at)])
-    return table.replace("<h2>Figures</h2>", "<h3>Figures</h3>", 1)
+    return figure_table([RunData(facts.name, figures=shown, measured_at=at)], is_part=True)
 
 
-def _audits(facts: RunFacts, groups: Any) -> str:
-    heading = "<h3>By group</h3>"
+def _audits(facts: RunFacts, groups: Any) -> Markup:
+    heading = chapter("By group")
     if isinstance(groups, Unknown):
         return heading + facts_table({"groups": groups})
-    return heading + "".join(_audit(audit) for audit in facts.audits)
+    return heading + joined(_audit(audit) for audit in facts.audits)
 
 
-def _audit(audit: Audit) -> str:
-    names = ("grouping", "group", "share in the data", "share in samples", "samples minus data")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    lines = f"<tr>{head}</tr>"
-    for row in audit.rows:
-        lines += _audit_row(row)
+def _audit(audit: Audit) -> Markup:
     about = f"At {audit.at}, on {audit.samples:,} samples; in brackets intervals of 95%."
-    remarks = "".join(soft(escape(text)) for text in audit.remarks)
-    return f'{soft(escape(about))}<div class="card"><table>{lines}</table></div>{remarks}'
+    heads = ("grouping", "group", "share in the data", "share in samples", "samples minus data")
+    rows = [_audit_row(row) for row in audit.rows]
+    return HTML.audit(about, heads, rows, audit.remarks)
 
 
-def _audit_row(row: GroupShare) -> str:
-    cells = f"<td>{escape(row.grouping)}</td><td>{escape(row.group)}</td>"
-    for found, key in ((row.data, "share"), (row.samples, "share"), (row.difference, "value")):
-        cells += f"<td>{escape(_interval(found, key, key == 'value'))}</td>"
+def _audit_row(row: GroupShare) -> list[str]:
+    name: str = row.grouping
     if row.too_few:
-        cells = cells.replace("</td>", "<small>too few to speak of</small></td>", 1)
-    return f"<tr>{cells}</tr>"
+        name = HTML.too_few(name)
+    cells = [name, row.group]
+    for found, key in ((row.data, "share"), (row.samples, "share"), (row.difference, "value")):
+        cells.append(_interval(found, key, key == "value"))
+    return cells
 
 
 def _interval(found: Mapping[str, Any] | None, key: str, signed: bool) -> str:
@@ -292,7 +275,7 @@ def _interval(found: Mapping[str, Any] | None, key: str, signed: bool) -> str:
 # ---- a corpus
 
 
-def corpus_page(facts: CorpusFacts, answers: Answers) -> str:
+def corpus_page(facts: CorpusFacts, answers: Answers) -> Markup:
     """The body of the page of a corpus."""
     kept = facts.counts["kept"]
     lead = (
@@ -302,10 +285,10 @@ def corpus_page(facts: CorpusFacts, answers: Answers) -> str:
     )
     asked = {**OF_BOTH, **OF_DATA}
     parts = [
-        f"<h1>{escape(facts.name)}</h1>",
-        f'<p class="lead">{escape(lead)}</p>{_corpus_tiles(facts)}',
+        HTML.title(facts.name),
+        HTML.lead(lead) + _corpus_tiles(facts),
         unknown_of(answers.missing(asked), len(asked), []),
-        "<h2>Licence</h2>",
+        HTML.heading("Licence"),
         facts_table({"licence": corpus_licence(facts, answers)}),
     ]
     for label in LABELS:
@@ -322,30 +305,30 @@ def corpus_page(facts: CorpusFacts, answers: Answers) -> str:
     }
     measured = measured_of_corpus(facts)
     for key, title in titles.items():
-        parts.append(f"<h2>{title}</h2>{facts_table({'counted': measured[key]})}")
+        parts.append(HTML.heading(title) + facts_table({"counted": measured[key]}))
     digests = {name: sha for name, (sha, _) in facts.shards.items()}
     parts += [
-        "<h2>What people say of it</h2>",
+        HTML.heading("What people say of it"),
         facts_table({name: answers.of(name) for name in asked}),
-        "<h2>Files</h2>",
+        HTML.heading("Files"),
         facts_table({"SHA-256": digests}),
         soft("The same as Croissant JSON-LD: croissant.json."),
     ]
-    return "\n".join(part for part in parts if part)
+    return joined([part for part in parts if part], "\n")
 
 
-def _corpus_tiles(facts: CorpusFacts) -> str:
+def _corpus_tiles(facts: CorpusFacts) -> Markup:
     kept = facts.counts["kept"]
-    tiles = [
+    found = [
         tile(f"{facts.documents:,}", "documents", f"{short(facts.counts['bytes'])} bytes"),
         tile(f"{kept[SPLITS[0]]:,}", "to be trained on"),
         tile(f"{kept[SPLITS[1]]:,}", "held out"),
         tile(f"{dropped(facts):,}", "dropped"),
         tile(f"{facts.unread:,}", "not read", "files, or parts of them"),
     ]
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+    return tiles(found)
 
 
-def write(path: Path, name: str, body: str) -> Path:
+def write(path: Path, name: str, body: Markup) -> Path:
     """Writes a page. Raises GenwrightError where it cannot be written."""
     return page.write(path, f"{name}, card", body)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from genwright.evaluation.intervals import Share
+from genwright.reporting.bars import BAR
+from genwright.reporting.markup import Markup, joined
 from genwright.reporting.svg import COLOURS, hover, key, line, onto, ticks, words
 
 WIDTH = 900
@@ -18,6 +19,16 @@ GAP = 10  # between groups
 TOP = 8
 BOTTOM = 34
 NAME = 28  # letters of a group's name that are shown
+
+CHART = Markup(
+    '<div class="legend">{}</div>'
+    '<svg class="chart" viewBox="0 0 {} {}" aria-label="shares">{}</svg>'
+)
+TARGET = Markup("<span><b>|</b> target</span>")
+MARK = Markup(
+    '<line style="stroke:var(--ink);stroke-width:2" x1="{0:.1f}" x2="{0:.1f}"'
+    ' y1="{1:.1f}" y2="{2:.1f}">{3}</line>'
+)
 
 
 @dataclass(frozen=True)
@@ -31,16 +42,13 @@ class Bars:
 
 def bars_chart(
     groups: Sequence[str], several: Sequence[Bars], target: Mapping[str, float] | None
-) -> str:
+) -> Markup:
     """The chart with its legend. groups: in the order of the rows. "" where there are none."""
     if not groups:
-        return ""
+        return Markup()
     most = _most(groups, several, target)
     height = TOP + BOTTOM + len(groups) * (len(several) * ROW + GAP)
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" aria-label="shares">',
-        *_axis(most, height),
-    ]
+    parts = _axis(most, height)
     y = float(TOP)
     for group in groups:
         name = group if len(group) <= NAME else f"{group[: NAME - 1]}…"
@@ -53,15 +61,14 @@ def bars_chart(
             title = f"target of {group}: {target.get(group, 0.0):.1%}"
             parts.append(_mark(x, y - 2, y + len(several) * ROW + 2, title))
         y += len(several) * ROW + GAP
-    parts.append("</svg>")
-    return f'<div class="legend">{_legend(several, target)}</div>{"".join(parts)}'
+    return CHART.format(_legend(several, target), WIDTH, height, joined(parts))
 
 
-def _legend(several: Sequence[Bars], target: Mapping[str, float] | None) -> str:
-    names = "".join(key(bars.name, bars.colour) for bars in several)
+def _legend(several: Sequence[Bars], target: Mapping[str, float] | None) -> Markup:
+    names = [key(bars.name, bars.colour) for bars in several]
     if target is not None:
-        names += "<span><b>|</b> target</span>"
-    return names
+        names.append(TARGET)
+    return joined(names)
 
 
 def _most(
@@ -83,7 +90,7 @@ def _x(share: float, most: float) -> float:
     return onto(min(share, most), 0, most, LEFT, WIDTH - RIGHT)
 
 
-def _axis(most: float, height: int) -> list[str]:
+def _axis(most: float, height: int) -> list[Markup]:
     parts = []
     bottom = height - BOTTOM
     for tick in ticks(0, most, 6):
@@ -95,7 +102,7 @@ def _axis(most: float, height: int) -> list[str]:
     return parts
 
 
-def _bar(bars: Bars, group: str, y: float, most: float) -> list[str]:
+def _bar(bars: Bars, group: str, y: float, most: float) -> list[Markup]:
     share = bars.shares.get(group)
     if share is None:
         return []
@@ -104,21 +111,16 @@ def _bar(bars: Bars, group: str, y: float, most: float) -> list[str]:
         return [words("tick", LEFT + 4, y + ROW - 2, f"{share.count} (too few)", "start")]
     title += f", {share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
     end = _x(share.share, most)
-    place = f'x="{LEFT}" y="{y + 1:.1f}" width="{max(0.5, end - LEFT):.1f}" height="{ROW - 2}"'
-    style = f"fill:var(--c{bars.colour % COLOURS})"
     middle = y + ROW / 2
     low = _x(share.low, most)
     high = _x(share.high, most)
     return [
-        f'<rect style="{style}" {place}>{hover(title)}</rect>',
+        BAR.format(bars.colour % COLOURS, LEFT, y + 1, max(0.5, end - LEFT), ROW - 2, hover(title)),
         line("axis", low, middle, high, middle, title),
         line("axis", low, middle - 3, low, middle + 3),
         line("axis", high, middle - 3, high, middle + 3),
     ]
 
 
-def _mark(x: float, top: float, bottom: float, title: str) -> str:
-    return (
-        f'<line style="stroke:var(--ink);stroke-width:2" x1="{x:.1f}" x2="{x:.1f}"'
-        f' y1="{top:.1f}" y2="{bottom:.1f}"><title>{escape(title)}</title></line>'
-    )
+def _mark(x: float, top: float, bottom: float, title: str) -> Markup:
+    return MARK.format(x, top, bottom, hover(title))

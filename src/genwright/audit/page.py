@@ -7,7 +7,6 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 
 from genwright.audit.chart import Bars, bars_chart
@@ -23,8 +22,10 @@ from genwright.core.files import write_whole
 from genwright.data.own_output import COLUMNS, SHARES
 from genwright.evaluation.intervals import Share
 from genwright.reporting import page
-from genwright.reporting.fragments import alarms, soft, tile
+from genwright.reporting.fragments import alarms, soft, tile, tiles
+from genwright.reporting.markup import Markup, Templates, joined
 
+HTML = Templates("genwright.audit", "page.html")
 DRAWN = 30  # groups of a chart, the commonest ones
 
 
@@ -32,8 +33,7 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     """Writes the page of an audit of data. Raises GenwrightError where that cannot be written."""
     names = ", ".join(each.grouping for each in audit.groups)
     parts = [
-        f"<h1>Groups in the data of {escape(audit.name)}</h1>",
-        f'<p class="lead">{escape(audit.data)}</p>',
+        HTML.head(f"Groups in the data of {audit.name}", audit.data),
         _tiles(
             (f"{audit.examples:,}", f"{audit.thing}s audited", f"{audit.split.replace('_', '-')}"),
             (f"{audit.clusters:,}", "clusters", "whose members are not independent"),
@@ -53,19 +53,23 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     return _written(path, f"groups of {audit.name}", parts, rows)
 
 
-def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path, more: str = "") -> Path:
-    """Writes the page of an audit of a run. more: HTML that stands below it. Raises GenwrightError
-    where that cannot be written."""
+def run_page(
+    audit: RunAudit, shown: Sequence[Shown], path: Path, more: Markup | None = None
+) -> Path:
+    """Writes the page of an audit of a run. more: stands below it. Raises GenwrightError where that
+    cannot be written."""
     loss = ("-", "held-out loss", "not measured")
     if audit.loss is not None:
         of = f"{audit.loss_unit}, {audit.measured:,} {audit.thing}s"
         loss = (f"{audit.loss:.4f}", "held-out loss", of)
     names = ", ".join(each.grouping for each in audit.groups)
     parts = [
-        f"<h1>Groups that {escape(audit.run)} makes</h1>",
-        f'<p class="lead">{audit.samples:,} samples of step {audit.step:,} ({audit.weights}'
-        f" weights, seed {audit.seed}) that were asked for nothing, beside the training data."
-        " Samples are judged by what they are, never by what was asked for.</p>",
+        HTML.head(
+            f"Groups that {audit.run} makes",
+            f"{audit.samples:,} samples of step {audit.step:,} ({audit.weights}"
+            f" weights, seed {audit.seed}) that were asked for nothing, beside the training data."
+            " Samples are judged by what they are, never by what was asked for.",
+        ),
         _tiles(
             (f"{audit.samples:,}", "samples", f"seed {audit.seed}"),
             loss,
@@ -77,13 +81,13 @@ def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path, more: str = ""
         order = ordered(found.data.shares)
         several = [bars_of(found.data, 0), bars_of(found.samples, 1)]
         target = found.samples.target or found.data.target
-        parts.append(f"<h2>{escape(found.grouping)}</h2>")
-        parts.append(soft(escape(found.samples.how)))
-        parts.append(f'<div class="card wide">{bars_chart(order[:DRAWN], several, target)}</div>')
+        chart = bars_chart(order[:DRAWN], several, target)
+        parts.append(HTML.grouping(found.grouping, found.samples.how, chart))
         parts.append(model_section(found))
         parts.append(examples(found.grouping, shown))
     parts += [crossed_section(cells) for cells in audit.crossed]
-    parts.append(more)
+    if more is not None:
+        parts.append(more)
     every: list[GroupsFound] = []
     for found in audit.groups:
         every += [found.data, found.samples]
@@ -97,21 +101,19 @@ def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path, more: str = ""
     return _written(path, f"groups of {audit.run}", parts, rows)
 
 
-def _tiles(*of: tuple[str, str, str]) -> str:
-    return f'<div class="tiles">{"".join(tile(*each) for each in of)}</div>'
+def _tiles(*of: tuple[str, str, str]) -> Markup:
+    return tiles(tile(*each) for each in of)
 
 
-def _section(found: GroupsFound, shown: Sequence[Shown]) -> str:
+def _section(found: GroupsFound, shown: Sequence[Shown]) -> Markup:
     order = ordered(found.shares)
     chart = bars_chart(order[:DRAWN], [bars_of(found, 0)], found.target)
-    lines = "".join(soft(escape(line)) for line in lines_of(found))
-    more = ""
+    parts = [HTML.grouping(found.grouping, found.how, chart)]
     if len(order) > DRAWN:
-        more = soft(f"and {len(order) - DRAWN:,} more groups, in the CSV file")
-    return (
-        f"<h2>{escape(found.grouping)}</h2>{soft(escape(found.how))}"
-        f'<div class="card wide">{chart}</div>{more}{lines}{examples(found.grouping, shown)}'
-    )
+        parts.append(soft(f"and {len(order) - DRAWN:,} more groups, in the CSV file"))
+    parts += [soft(line) for line in lines_of(found)]
+    parts.append(examples(found.grouping, shown))
+    return joined(parts)
 
 
 def ordered(shares: Iterable[Share]) -> list[str]:
@@ -128,51 +130,42 @@ def bars_of(found: GroupsFound, colour: int) -> Bars:
     return Bars(found.of, {share.group: share for share in found.shares}, colour)
 
 
-def examples(grouping: str, shown: Sequence[Shown]) -> str:
+def examples(grouping: str, shown: Sequence[Shown]) -> Markup:
     """Some examples of each group of a grouping."""
-    html = ""
-    for each in shown:
-        if each.grouping == grouping:
-            html += f"<h3>{escape(each.group)}</h3>"
-            html += f'<div class="figures">{"".join(each.html)}</div>'
-    if not html:
-        return ""
-    return f"<details><summary>Examples of each group</summary>{html}</details>"
+    found = [each for each in shown if each.grouping == grouping]
+    if not found:
+        return Markup()
+    return HTML.examples(found)
 
 
-def _crossed(cells: Crossed, associated: Sequence[Sequence[float]]) -> str:
+def _crossed(cells: Crossed, associated: Sequence[Sequence[float]]) -> Markup:
     """An intersection as a table: counts, empty cells marked, association in each."""
     first = list(dict.fromkeys(cell.groups[0] for cell in cells.cells))
     second = list(dict.fromkeys(cell.groups[1] for cell in cells.cells))
     by_groups = {cell.groups: cell.share for cell in cells.cells}
-    head = "".join(f"<th>{escape(group)}</th>" for group in second)
-    rows = ""
+    rows = []
     for row, one in enumerate(first):
-        row_cells = ""
+        row_cells = []
         for column, other in enumerate(second):
-            row_cells += _cell(by_groups[one, other], associated[row][column])
-        rows += f"<tr><th>{escape(one)}</th>{row_cells}</tr>"
-    names = " and ".join(cells.names)
+            row_cells.append(_cell(by_groups[one, other], associated[row][column]))
+        rows.append((one, row_cells))
     note = (
         f"{cells.examples:,} examples have one group of each. Intervals hold together, for all"
         " cells. The small number is the normalised pointwise mutual information: 0 where the two"
         " have nothing to do with each other, 1 where one never stands without the other, below 0"
         " where they avoid each other."
     )
-    return (
-        f"<h2>{escape(names)}</h2>{soft(escape(note))}"
-        f'<div class="card wide"><table><tr><th></th>{head}</tr>{rows}</table></div>'
-    )
+    return HTML.crossed(" and ".join(cells.names), note, second, rows)
 
 
-def _cell(share: Share, associated: float) -> str:
+def _cell(share: Share, associated: float) -> Markup:
     if not share.count:
-        return "<td><b>empty</b></td>"
+        return HTML.empty_cell()
     title = f"{share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
     small = "too few" if share.small else f"{share.share:.1%}"
     if not math.isnan(associated):
         small += f", {associated:+.2f}"
-    return f'<td title="{escape(title)}">{share.count:,}<br><small>{escape(small)}</small></td>'
+    return HTML.cell(title, f"{share.count:,}", small)
 
 
 def check_page(path: Path) -> None:
@@ -183,7 +176,9 @@ def check_page(path: Path) -> None:
         )
 
 
-def _written(path: Path, title: str, parts: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+def _written(
+    path: Path, title: str, parts: Sequence[Markup], rows: Sequence[Sequence[str]]
+) -> Path:
     table = table_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +188,7 @@ def _written(path: Path, title: str, parts: Sequence[str], rows: Sequence[Sequen
         raise GenwrightError(
             f"{table} cannot be written ({problem.strerror})", "choose another place with --output"
         ) from problem
-    return page.write(path, title, "\n".join(part for part in parts if part))
+    return page.write(path, title, joined([part for part in parts if part], "\n"))
 
 
 def table_of(page_path: Path) -> Path:

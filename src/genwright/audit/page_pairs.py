@@ -6,23 +6,23 @@ measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from genwright.audit.gaps import Gaps
 from genwright.audit.kept import FOLDER, is_newest, keep, kept_name
-from genwright.audit.page_run import table
+from genwright.audit.page_run import HTML, STRONG, table
 from genwright.audit.pairs import PairScores
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json, write_whole
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, soft
+from genwright.reporting.markup import Markup, joined
 
 PAGE = "audit.html"  # of a run
-BEGIN = "<!-- pairs of sentences -->"
-END = "<!-- end of pairs of sentences -->"
+BEGIN = Markup("<!-- pairs of sentences -->")
+END = Markup("<!-- end of pairs of sentences -->")
 SECONDARY = (
     "Sets of pairs are noisy: take them for a second opinion, and for none of a model that tells"
     " sentences from shuffled words no better than chance."
@@ -61,25 +61,25 @@ def _shown(folder: Path) -> Path:
         raise GenwrightError(
             f"{path} cannot be written anew ({problem})", "move it away, and run this again"
         ) from problem
-    heading = f"<h1>Audits of {escape(folder.name)}</h1>"
+    heading = HTML.title(f"Audits of {folder.name}")
     return page.write(path, f"audits of {folder.name}", heading + part)
 
 
-def pairs_part(folder: Path) -> str:
-    """HTML of all that was measured on pairs of sentences and is kept in a run's folder, between
+def pairs_part(folder: Path) -> Markup:
+    """All that was measured on pairs of sentences and is kept in a run's folder, between
     its marks. Raises GenwrightError for a file that is damaged."""
     parts = []
     for kind, section in (("pairs", _pairs), ("gaps", _gaps)):
         for path in sorted((folder / FOLDER).glob(f"{kind}-*.json")):
             if is_newest(path):
                 parts.append(_read(path, section))
-    body = "".join(parts)
+    body = joined(parts)
     if body:
-        body = f"<h2>Language models on pairs of sentences</h2>{soft(escape(SECONDARY))}{body}"
-    return f"{BEGIN}{body}{END}"
+        body = HTML.part("Language models on pairs of sentences", soft(SECONDARY) + body)
+    return BEGIN + body + END
 
 
-def _read(path: Path, section: Any) -> str:
+def _read(path: Path, section: Callable[[Mapping[str, Any]], Markup]) -> Markup:
     remedy = "delete it, and measure it again"
     try:
         text = path.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def _read(path: Path, section: Any) -> str:
         raise GenwrightError(f"{path} cannot be read ({problem})", remedy) from problem
     kept = read_json(text, path, remedy)
     try:
-        html: str = section(kept)
+        html = section(kept)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise GenwrightError(f"{path} is not as this version writes it", remedy) from None
     return html
@@ -97,17 +97,17 @@ def _at(kept: Mapping[str, Any]) -> str:
     return f"step {kept['step']:,}, {kept['weights']} weights"
 
 
-def _pairs(kept: Mapping[str, Any]) -> str:
+def _pairs(kept: Mapping[str, Any]) -> Markup:
     lines = []
     named = [(rate, rate["group"]) for rate in kept["rates"]]
     named.append((kept["by_total"], "all pairs, by total log-probability"))
     for rate, name in named:
-        cells = [escape(str(name)), f"{rate['pairs']:,}"]
+        cells: list[str] = [str(name), f"{rate['pairs']:,}"]
         if rate["small"]:
             cells += ["too few", ""]
         else:
             interval = f"{rate['low']:.1%} to {rate['high']:.1%}"
-            cells.append(f"<b>{rate['share']:.1%}</b> <small>{interval}</small>")
+            cells.append(STRONG.format(f"{rate['share']:.1%}", interval))
             cells.append(f"{rate['placebo_low']:.1%} to {rate['placebo_high']:.1%}")
         lines.append(cells)
     heads = ("group", "pairs", "more stereotyping one likelier", "placebo")
@@ -118,21 +118,21 @@ def _pairs(kept: Mapping[str, Any]) -> str:
         f" token; {kept['ordered']:.1%} of {kept['shuffled']:,} sentences likelier than their"
         f" shuffled words ({ordered}; 50% is chance)."
     )
-    return table(heads, lines, title) + soft(escape(score)) + alarms(kept["remarks"])
+    return table(heads, lines, title) + soft(score) + alarms(kept["remarks"])
 
 
-def _gaps(kept: Mapping[str, Any]) -> str:
+def _gaps(kept: Mapping[str, Any]) -> Markup:
     rows = list(kept["gaps"])
     if kept["difference"] is not None:
         rows.append(kept["difference"])
     lines = []
     for row in rows:
-        cells = [escape(str(row["direction"])), f"{row['documents']:,}"]
+        cells: list[str] = [str(row["direction"]), f"{row['documents']:,}"]
         if row["mean"] is None:
             cells += ["too few", ""]
         else:
             interval = f"{row['low']:.3f} to {row['high']:.3f}"
-            cells.append(f"<b>{row['mean']:.3f}</b> <small>{interval}</small>")
+            cells.append(STRONG.format(f"{row['mean']:.3f}", interval))
             cells.append(f"{row['placebo_low']:.3f} to {row['placebo_high']:.3f}")
         lines.append(cells)
     title = f"{kept['swaps']}: how much likelier documents are than with its words exchanged"
@@ -140,4 +140,4 @@ def _gaps(kept: Mapping[str, Any]) -> str:
     if kept["nats_per_token"] is not None:
         score += f" Language model: {kept['nats_per_token']:.3f} nats a token of these."
     heads = ("direction", "documents", "nats a document", "placebo")
-    return table(heads, lines, title) + soft(escape(score)) + alarms(kept["remarks"])
+    return table(heads, lines, title) + soft(score) + alarms(kept["remarks"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
@@ -20,25 +19,26 @@ from genwright.audit.table_run import (
     quality_cell,
 )
 from genwright.reporting.fragments import soft
+from genwright.reporting.markup import Markup, Templates, joined
+
+HTML = Templates("genwright.audit", "page.html")
+BESIDE = Markup("{} <small>{}</small>")  # a figure, and what stands beside it
+STRONG = Markup("<b>{}</b> <small>{}</small>")
+BOLD = Markup("<b>{}</b>")
 
 PLACEBO = (
     "The placebo is the same with permuted labels: a difference inside of it is no difference."
 )
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:
-    """A table. heads, title: texts; rows: HTML."""
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = ""
-    for row in rows:
-        body += f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
-    heading = f"<h3>{escape(title)}</h3>"
-    return f'{heading}<div class="card wide"><table><tr>{head}</tr>{body}</table></div>'
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> Markup:
+    """A table under its title."""
+    return HTML.table(heads, rows, title)
 
 
-def model_section(found: ModelGroups) -> str:
+def model_section(found: ModelGroups) -> Markup:
     """What was found of one grouping."""
-    html = "".join(soft(escape(line)) for line in lines_of(found))
+    html = joined(soft(line) for line in lines_of(found))
     html += _amplified(found.amplified)
     if found.losses:
         html += _losses(found.losses) + soft(PLACEBO)
@@ -49,18 +49,17 @@ def model_section(found: ModelGroups) -> str:
     return html
 
 
-def _amplified(rows: Sequence[Amplified]) -> str:
-    lines = []
+def _amplified(rows: Sequence[Amplified]) -> Markup:
+    lines: list[list[str]] = []
     for row in rows:
         value, interval = difference_cells(row.difference)
         said, around = share_cells(row.samples)
-        samples = f"<b>{said}</b> <small>{around}</small>"
         lines.append(
             [
-                escape(row.group),
-                f"{row.data.share:.1%} <small>of {row.data.total:,}</small>",
-                samples,
-                f"{value} <small>{interval}</small>",
+                row.group,
+                BESIDE.format(f"{row.data.share:.1%}", f"of {row.data.total:,}"),
+                STRONG.format(said, around),
+                BESIDE.format(value, interval),
                 placebo_of(row.placebo_low, row.placebo_high),
             ]
         )
@@ -68,32 +67,32 @@ def _amplified(rows: Sequence[Amplified]) -> str:
     return table(heads, lines, "What it adds")
 
 
-def _losses(rows: Sequence[GroupLoss]) -> str:
-    lines = []
+def _losses(rows: Sequence[GroupLoss]) -> Markup:
+    lines: list[list[str]] = []
     for row in rows:
         if row.mean is None:
-            lines.append([escape(row.group), f"{row.examples:,}", "too few", ""])
+            lines.append([row.group, f"{row.examples:,}", "too few", ""])
             continue
         lines.append(
             [
-                escape(row.group),
+                row.group,
                 f"{row.examples:,}",
-                f"<b>{row.mean:.4f}</b> <small>{row.low:.4f} to {row.high:.4f}</small>",
+                STRONG.format(f"{row.mean:.4f}", f"{row.low:.4f} to {row.high:.4f}"),
                 f"{row.placebo_low:.4f} to {row.placebo_high:.4f}",
             ]
         )
     return table(("group", "examples", "loss", "placebo"), lines, "Loss on held-out examples")
 
 
-def _quality(rows: Sequence[GroupQuality]) -> str:
-    lines = []
+def _quality(rows: Sequence[GroupQuality]) -> Markup:
+    lines: list[list[str]] = []
     for row in rows:
-        cells = [escape(row.group)]
+        cells: list[str] = [row.group]
         for name in QUALITIES:
             value, _, placebo = quality_cell(row, name).partition(" ")
-            cells.append(f"<b>{value}</b> <small>{placebo}</small>")
+            cells.append(STRONG.format(value, placebo))
         said, around, placebo = copies_cells(row)
-        cells += [f"{said} <small>{around}</small>", placebo or "-"]
+        cells += [BESIDE.format(said, around), placebo or "-"]
         lines.append(cells)
     heads = ("group", *QUALITIES, "near copies", "placebo of copies")
     title = f"Samples beside real ones, {rows[0].equal} of each"
@@ -101,22 +100,22 @@ def _quality(rows: Sequence[GroupQuality]) -> str:
     return table(heads, lines, title) + soft(note)
 
 
-def _asked(rows: Sequence[Asked]) -> str:
-    lines = []
+def _asked(rows: Sequence[Asked]) -> Markup:
+    lines: list[list[str]] = []
     for row in rows:
         share = row.right / max(1, row.samples)
         lines.append(
             [
-                escape(row.group),
+                row.group,
                 f"{row.samples}",
-                f"{share:.1%} <small>{row.low:.1%} to {row.high:.1%}</small>",
+                BESIDE.format(f"{share:.1%}", f"{row.low:.1%} to {row.high:.1%}"),
             ]
         )
     title = "Asked for a group: whether it does as it is told, which is no rate of its own"
     return table(("group", "samples", "recognised as it"), lines, title)
 
 
-def crossed_section(cells: CrossedRun) -> str:
+def crossed_section(cells: CrossedRun) -> Markup:
     """An intersection of samples as a table, beside that of the data; empty cells are marked."""
     first = list(dict.fromkeys(cell.groups[0] for cell in cells.cells))
     second = list(dict.fromkeys(cell.groups[1] for cell in cells.cells))
@@ -124,18 +123,15 @@ def crossed_section(cells: CrossedRun) -> str:
     rows = []
     for one in first:
         own = [_crossed_cell(by_groups[one, other]) for other in second]
-        rows.append([f"<b>{escape(one)}</b>", *own])
-    lines = "".join(soft(escape(line)) for line in crossed_run_lines(cells))
+        rows.append([BOLD.format(one), *own])
+    lines = joined(soft(line) for line in crossed_run_lines(cells))
     title = "Shares of samples, with their intervals, beside those of the training data"
-    heading = f"<h2>{escape(' and '.join(cells.names))}</h2>"
-    return f"{heading}{lines}{table(['', *second], rows, title)}"
+    shown = lines + table(["", *second], rows, title)
+    return HTML.part(" and ".join(cells.names), shown)
 
 
-def _crossed_cell(cell: CrossedCell) -> str:
+def _crossed_cell(cell: CrossedCell) -> Markup:
     data = "no data" if not cell.data.total else f"data {cell.data.share:.1%}"
     if not cell.samples.count:
-        if not cell.data.count:
-            return "<b>empty</b>"
-        return f"<b>empty</b><br><small>{data}</small>"
-    said, around = share_cells(cell.samples)
-    return f"{said} <small>{around}<br>{data}</small>"
+        return HTML.empty_of_samples(data if cell.data.count else "")
+    return HTML.share_of_samples(*share_cells(cell.samples), data)

@@ -9,6 +9,7 @@ from genwright.audit.found import GroupsFound
 from genwright.audit.groups import Labels
 from genwright.core.content import Sample
 from genwright.evaluation.intervals import Share
+from genwright.reporting.markup import Markup, trusted
 from genwright.runs.content import Content
 
 GROUPS = 8  # of a grouping, the commonest ones
@@ -20,7 +21,7 @@ class Shown(NamedTuple):
 
     grouping: str
     group: str
-    html: list[str]
+    html: list[Markup]
 
 
 def examples_shown(
@@ -38,7 +39,7 @@ def examples_shown(
             continue
         step = max(1, len(own) // EACH)
         numbers = own[::step][:EACH]
-        html = [content.view.show(sample).html for sample in take(numbers)]
+        html = [trusted(content.view.show(sample).html) for sample in take(numbers)]
         shown.append(Shown(found.grouping, share.group, html))
     return shown
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,11 @@ from genwright.curation.removed import RemovedOf, removals
 from genwright.curation.settings import CorpusRecipe
 from genwright.data.cache import SPLITS
 from genwright.reporting import page
-from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile
+from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile, tiles
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import short
 
+HTML = Templates("genwright.curation", "page.html")
 PAGE = "report.html"
 LEADING = 3  # reasons in the first sentence
 LISTED = 30  # of what could not be read
@@ -110,12 +111,12 @@ class _Found:
     removed: tuple[RemovedOf, ...]
 
 
-def _body(found: _Found, remarks: list[str]) -> str:
+def _body(found: _Found, remarks: list[str]) -> Markup:
     corpus = found.corpus
     numbers = found.numbers
     unread, listed = _unread(corpus)
     parts = [
-        f"<h1>{escape(corpus.recipe.name)}</h1>",
+        HTML.title(corpus.recipe.name),
         _head(corpus, numbers, found.edits, unread),
         alarms(remarks),
         tables(numbers, _sources(corpus)),
@@ -127,7 +128,7 @@ def _body(found: _Found, remarks: list[str]) -> str:
         listed,
         _recipe(corpus),
     ]
-    return "\n".join(part for part in parts if part)
+    return joined([part for part in parts if part], "\n")
 
 
 # ---- the head
@@ -162,9 +163,9 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name}s"
 
 
-def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> str:
+def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> Markup:
     fates = numbers.fates
-    tiles = [
+    found = [
         tile(f"{numbers.total.documents:,}", "documents", in_bytes(numbers.total.bytes)),
         tile(f"{fates[SPLITS[0]].documents:,}", "trained on", in_bytes(numbers.read[SPLITS[0]])),
         tile(f"{fates[SPLITS[1]].documents:,}", "held out", in_bytes(numbers.read[SPLITS[1]])),
@@ -173,19 +174,18 @@ def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> str:
     note = f"With the repetitions of the mix, {in_bytes(numbers.repeated)} are read for training"
     if corpus_content(corpus.recipe.kind) is None:  # only texts have edits and tokens of bytes
         edited = sum(edits.kinds.values())
-        tiles.append(tile(f"{edited:,}", "edits", "in documents that are kept"))
+        found.append(tile(f"{edited:,}", "edits", "in documents that are kept"))
         tokens = short(numbers.repeated // BYTES_A_TOKEN)
         note += f", about {tokens} tokens of {BYTES_A_TOKEN} bytes"
-    tiles.append(tile(f"{unread:,}", "not read", "files, or parts of them"))
-    lead = f'<p class="lead">{escape(sentence(numbers))}</p>'
-    return f'{lead}<div class="tiles">{"".join(tiles)}</div>{soft(f"{note}.")}'
+    found.append(tile(f"{unread:,}", "not read", "files, or parts of them"))
+    return HTML.lead(sentence(numbers)) + tiles(found) + soft(f"{note}.")
 
 
 # ---- where it comes from
 
 
 def _sources(corpus: Corpus) -> dict[str, str]:
-    """What each source is, as HTML."""
+    """What each source is."""
     files: dict[str, int] = {}
     for shard in corpus.shards:
         facts = shard.facts
@@ -199,20 +199,20 @@ def _sources(corpus: Corpus) -> dict[str, str]:
         about = f"{settings['kind']} {path}, {counted(files.get(source.name, 0), 'raw file')}"
         if source.licence:
             about += f", {source.licence} unless they say another licence"
-        found[source.name] = escape(about)
+        found[source.name] = about
     return found
 
 
-def _unread(corpus: Corpus) -> tuple[int, str]:
-    """How much could not be read, and the first of it, as HTML."""
+def _unread(corpus: Corpus) -> tuple[int, Markup]:
+    """How much could not be read, and the first of it."""
     count = 0
     lines: list[list[str]] = []
     for shard in corpus.shards:
         facts = shard.facts
         count += len(facts["unread"])
         for file, place, what in facts["unread"][: LISTED - len(lines)]:
-            lines.append([escape(where(facts["source"], file, place)), escape(what)])
-    heading = "<h2>What could not be read</h2>"
+            lines.append([where(facts["source"], file, place), what])
+    heading = HTML.heading("What could not be read")
     if not count:
         return 0, heading + soft("Everything was read.")
     listed = table(("where", "why"), lines, 0)
@@ -221,7 +221,7 @@ def _unread(corpus: Corpus) -> tuple[int, str]:
     return count, heading + listed
 
 
-def _recipe(corpus: Corpus) -> str:
+def _recipe(corpus: Corpus) -> Markup:
     """The recipe and the versions by which the corpus was made."""
     versions: dict[str, Any] = {
         "genwright": __version__,
@@ -232,14 +232,15 @@ def _recipe(corpus: Corpus) -> str:
         versions[f"attributes {group.name}"] = f"version {group.version}"
     text = dumped(corpus.recipe)
     recipe = recipe_of(text, "corpus.yaml; it builds the same corpus of the same raw files")
-    return f"<h2>Recipe</h2>{_rule_sets(corpus)}{recipe}<h2>Versions</h2>{table_of(versions)}"
+    made = HTML.heading("Recipe") + _rule_sets(corpus) + recipe
+    return made + HTML.heading("Versions") + table_of(versions)
 
 
-def _rule_sets(corpus: Corpus) -> str:
+def _rule_sets(corpus: Corpus) -> Markup:
     """The sets of rules, and where their numbers come from."""
     lines = []
     for each in corpus.recipe.rule_sets():
-        lines.append([escape(each.name), escape(each.source), f"{len(each.rules):,}"])
+        lines.append([each.name, each.source, f"{len(each.rules):,}"])
     if not lines:
         return soft("No filter is named: every document satisfies it.")
     return table(("filter", "its numbers come from", "rules"), lines, 1)

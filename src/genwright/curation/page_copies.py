@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,11 @@ from genwright.curation.page_shown import (
 )
 from genwright.curation.store import Shard
 from genwright.reporting.bars import Bound, Counts, histogram
-from genwright.reporting.fragments import soft
+from genwright.reporting.fragments import chapter, soft
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import key
 
+HTML = Templates("genwright.curation", "page.html")
 LARGEST = 5  # clusters that are shown
 
 
@@ -72,19 +73,21 @@ def count_copies(corpus: Corpus) -> Copies | None:
 # ---- as HTML
 
 
-def copies_section(corpus: Corpus, numbers: Numbers, copies: Copies | None, crossing: int) -> str:
+def copies_section(
+    corpus: Corpus, numbers: Numbers, copies: Copies | None, crossing: int
+) -> Markup:
     """Exact and near copies. crossing: pairs of similar documents on both sides of the split."""
-    heading = "<h2>Copies</h2>"
+    heading = HTML.heading("Copies")
     if copies is None:
         return heading + soft("Copies were not looked for (deduplicate: null).")
-    parts = [heading, soft(escape(sentence(corpus, numbers, copies, crossing)))]
+    parts = [heading, soft(sentence(corpus, numbers, copies, crossing))]
     parts.append(_pairs(corpus, copies))
     shown = [_side_by_side(corpus, members) for members in copies.largest]
     if shown:
         title = "The largest clusters: a document that stays, and its least similar copy"
-        parts.append(f"<h3>{title}</h3>")
+        parts.append(chapter(title))
         parts += shown
-    return "".join(parts)
+    return joined(parts)
 
 
 def sentence(corpus: Corpus, numbers: Numbers, copies: Copies, crossing: int) -> str:
@@ -104,7 +107,7 @@ def sentence(corpus: Corpus, numbers: Numbers, copies: Copies, crossing: int) ->
     )
 
 
-def _pairs(corpus: Corpus, copies: Copies) -> str:
+def _pairs(corpus: Corpus, copies: Copies) -> Markup:
     """The similarities of pairs."""
     edges = copies.floor + copies.step * np.arange(len(copies.pairs) + 1)
     wanted = copies.facts["similarity"]
@@ -114,11 +117,10 @@ def _pairs(corpus: Corpus, copies: Copies) -> str:
     chart = histogram(edges.tolist(), [counts], [bound], label=name)
     if not chart:
         return soft("No two documents that differ are that similar, or nearly.")
-    colour = f'<div class="legend">{key("pairs of documents", 0)}</div>'
-    return f'<div class="card half">{colour}{chart}</div>'
+    return HTML.half(key("pairs of documents", 0), chart)
 
 
-def _side_by_side(corpus: Corpus, members: list[Member]) -> str:
+def _side_by_side(corpus: Corpus, members: list[Member]) -> Markup:
     """The document of a cluster that stays, and its least similar copy."""
     by_id = {member.id: member for member in members}
     copies = [member for member in members if member.kind != STAYS]
@@ -129,17 +131,16 @@ def _side_by_side(corpus: Corpus, members: list[Member]) -> str:
         counted = "1 copy"
     title = f"{len(members):,} documents, {counted}; similarity {copy.similarity:.3f}"
     sides = [_side(corpus, member) for member in (stays, copy) if member is not None]
-    both = f'<div class="pair">{"".join(sides)}</div>'
-    return f'<details class="card" open><summary>{title}</summary>{both}</details>'
+    return HTML.cluster(title, sides)
 
 
 def _unlike(member: Member) -> tuple[float, bytes]:
     return member.similarity, member.id
 
 
-def _side(corpus: Corpus, member: Member) -> str:
+def _side(corpus: Corpus, member: Member) -> Markup:
     shard = Shard(corpus.folder, member.shard)
     known = row_of(shard.documents, member.row, COLUMNS)
-    name = escape(where(known["source"], known["file"], known["place"]))
+    name = where(known["source"], known["file"], known["place"])
     shown = as_html(corpus.recipe.kind, known, edits_in(corpus, shard, member.row))
-    return f'<div><div class="soft">{name}</div>{shown}</div>'
+    return HTML.side(name, shown)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +24,8 @@ from genwright.curation.chance import chance, numbers_of
 from genwright.curation.edits import joined
 from genwright.curation.page_numbers import EXAMPLES, MEASURED, batches
 from genwright.curation.store import Shard
+from genwright.reporting import markup
+from genwright.reporting.markup import Markup
 
 SHOWN = 600  # characters of a text
 LINES = 14  # of a text
@@ -179,7 +180,7 @@ def _is_lines(text: str, edit: Edit) -> bool:
     return begins and ends
 
 
-def shown_text(text: str, edits: Sequence[Edit]) -> str:
+def shown_text(text: str, edits: Sequence[Edit]) -> Markup:
     """The beginning of a text as HTML, without what edits replace. What they only take out is
     there."""
     beginning = text[:SHOWN]
@@ -192,21 +193,21 @@ def shown_text(text: str, edits: Sequence[Edit]) -> str:
     return _html(pieces(text, hiding, 0, stop)) + more
 
 
-def shown_edit(text: str, edits: Sequence[Edit], edit: Edit) -> str:
+def shown_edit(text: str, edits: Sequence[Edit], edit: Edit) -> Markup:
     """An edit in its surroundings, as HTML."""
     start = max(0, edit.start - AROUND)
     stop = min(len(text), edit.stop + AROUND, edit.start + SHOWN)
     before = "... " if start else ""
     more = " ..." if stop < len(text) else ""
-    return before + _html(pieces(text, [edit, *edits], start, stop)) + more
+    return markup.joined([before, _html(pieces(text, [edit, *edits], start, stop)), more])
 
 
-TAGS = {"plain": ("", ""), "gone": ("<del>", "</del>"), "instead": ("<mark>", "</mark>")}
+TAGS = {
+    "plain": Markup("{}"),
+    "gone": Markup("<del>{}</del>"),
+    "instead": Markup("<mark>{}</mark>"),
+}
 
 
-def _html(found: Sequence[Piece]) -> str:
-    parts = []
-    for piece in found:
-        before, behind = TAGS[piece.kind]
-        parts.append(f"{before}{escape(piece.text.translate(CONTROLS))}{behind}")
-    return "".join(parts)
+def _html(found: Sequence[Piece]) -> Markup:
+    return markup.joined(TAGS[piece.kind].format(piece.text.translate(CONTROLS)) for piece in found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 
 from genwright.core.corpus import Column, Rule
 from genwright.curation import removed_table
@@ -32,9 +31,11 @@ from genwright.curation.removed import RemovedOf
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS
 from genwright.reporting.bars import Bound, Counts, Part, histogram, stacked
-from genwright.reporting.fragments import ROWS, soft
+from genwright.reporting.fragments import ROWS, chapter, soft
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import key, short
 
+HTML = Templates("genwright.curation", "page.html")
 NAMES = {SPLITS[0]: "trained on", SPLITS[1]: "held out", DROPPED: "dropped"}
 COLOURS = {SPLITS[0]: 0, SPLITS[1]: 2, DROPPED: 1}
 VALUES = 20  # of a label that have a row of their own
@@ -79,47 +80,33 @@ def in_bytes(count: int) -> str:
     return f"{size:,.{digits}f} {unit}"
 
 
-def table(heads: Sequence[str], lines: Sequence[Sequence[str]], numbers: int) -> str:
-    """A table. lines: cells as HTML, the last `numbers` of which are numbers. Rows beyond ROWS open
-    on demand."""
+def table(heads: Sequence[str], lines: Sequence[Sequence[str]], numbers: int) -> Markup:
+    """A table. lines: cells, the last `numbers` of which are numbers. Rows beyond ROWS open on
+    demand."""
     plain = len(heads) - numbers
-    rows = []
-    for line in lines:
-        cells = ""
-        for place, cell in enumerate(line):
-            kind = ' class="number"' if place >= plain else ' class="text"'
-            cells += f"<td{kind}>{cell}</td>"
-        rows.append(f"<tr>{cells}</tr>")
-    head = ""
-    for place, name in enumerate(heads):
-        kind = ' class="number"' if place >= plain else ""
-        head += f"<th{kind}>{escape(name)}</th>"
-    rest = ""
-    if len(rows) > ROWS + 1:
-        summary = f"<summary>{len(rows) - ROWS:,} more</summary>"
-        rest = f"<details>{summary}<table>{''.join(rows[ROWS:])}</table></details>"
-        rows = rows[:ROWS]
-    return f'<div class="card"><table><tr>{head}</tr>{"".join(rows)}</table>{rest}</div>'
+    open_rows = ROWS
+    if len(lines) <= ROWS + 1:
+        open_rows = len(lines)
+    rest = lines[open_rows:]
+    return HTML.table(heads, lines[:open_rows], rest, f"{len(rest):,} more", plain)
 
 
 # ---- what became of everything
 
 
-def legend() -> str:
+def legend() -> Markup:
     """The colours of what became of documents."""
-    names = "".join(key(NAMES[fate], COLOURS[fate]) for fate in FATES)
-    return f'<div class="legend">{names}</div>'
+    return HTML.legend([key(NAMES[fate], COLOURS[fate]) for fate in FATES])
 
 
-def bar(fates: Fates, measure: Callable[[Count], int]) -> str:
+def bar(fates: Fates, measure: Callable[[Count], int]) -> Markup:
     """What became of documents as a bar. measure: documents, or bytes."""
     return stacked([Part(NAMES[fate], measure(fates[fate]), COLOURS[fate]) for fate in FATES])
 
 
-def tables(numbers: Numbers, sources: Mapping[str, str]) -> str:
-    """What became of everything: by source, and by every label. sources: name -> what it is, as
-    HTML."""
-    parts = [f"<h2>What became of everything</h2>{legend()}"]
+def tables(numbers: Numbers, sources: Mapping[str, str]) -> Markup:
+    """What became of everything: by source, and by every label. sources: name -> what it is."""
+    parts = [HTML.heading("What became of everything"), legend()]
     parts.append(_fates_table("source", numbers.by["source"], sources))
     for label, by_value in numbers.by.items():
         if label == "source" or not by_value:
@@ -130,28 +117,28 @@ def tables(numbers: Numbers, sources: Mapping[str, str]) -> str:
             told = ", as an attribute says it"
         elif label in numbers.attribute_of:
             told = ": what the document says, else its source"
-        parts.append(f"<h3>By {escape(name)}{told}</h3>")
+        parts.append(chapter(f"By {name}{told}"))
         if set(by_value) == {""}:
-            parts.append(soft(f"The {escape(name)} of no document is known."))
+            parts.append(soft(f"The {name} of no document is known."))
         else:
             parts.append(_fates_table(name, by_value, {}))
-    return "".join(parts)
+    return joined(parts)
 
 
-def _fates_table(label: str, by_value: Mapping[str, Fates], about: Mapping[str, str]) -> str:
+def _fates_table(label: str, by_value: Mapping[str, Fates], about: Mapping[str, str]) -> Markup:
     """Values of a label, the most frequent first, the rest in one row, all together in the last."""
     ordered = sorted(by_value.items(), key=lambda each: (-total(each[1]).documents, each[0]))
     lines = []
     for value, fates in ordered[:VALUES]:
-        name = escape(value or UNKNOWN)
+        name: str = value or UNKNOWN
         if value in about:
-            name += f"<small>{about[value]}</small>"
+            name = HTML.small(name, about[value])
         lines.append(_fates_line(name, fates))
     rest = ordered[VALUES:]
     if rest:
         lines.append(_fates_line(f"{len(rest):,} others", summed(fates for _, fates in rest)))
     if len(ordered) > 1:
-        lines.append(_fates_line("<b>all</b>", summed(by_value.values())))
+        lines.append(_fates_line(HTML.all_of_it(), summed(by_value.values())))
     heads = (label, "documents, bytes", "documents", "bytes", *(NAMES[fate] for fate in FATES))
     return table(heads, lines, 5)
 
@@ -164,7 +151,7 @@ def _fates_line(name: str, fates: Fates) -> list[str]:
     for fate in FATES:
         count = fates[fate]
         portion = share(count.documents, whole.documents)
-        cells.append(f"{count.documents:,}<small>{portion}</small>")
+        cells.append(HTML.small(f"{count.documents:,}", portion))
     return cells
 
 
@@ -172,7 +159,7 @@ def _fates_line(name: str, fates: Fates) -> list[str]:
 
 
 def in_words(corpus: Corpus, rule: Rule) -> str:
-    """What a rule demands, with its bounds, as HTML."""
+    """What a rule demands, with its bounds."""
     _, column = columns_of(corpus.recipe.kind)[rule.attribute]
     exactly = rule.attribute
     bounds = bounds_of(rule)
@@ -182,8 +169,8 @@ def in_words(corpus: Corpus, rule: Rule) -> str:
     if about:
         exactly += f" ({about})"
     if not rule.detail:
-        return escape(exactly)
-    return f"{escape(rule.detail)}<small>{escape(exactly)}</small>"
+        return exactly
+    return HTML.small(rule.detail, exactly)
 
 
 def _about(column: Column) -> str:
@@ -193,9 +180,9 @@ def _about(column: Column) -> str:
     return ", ".join(text for text in (column.unit, column.detail) if text)
 
 
-def reasons(corpus: Corpus, numbers: Numbers) -> str:
+def reasons(corpus: Corpus, numbers: Numbers) -> Markup:
     """Why documents were dropped, with examples."""
-    heading = "<h2>Why documents were dropped</h2>"
+    heading = HTML.heading("Why documents were dropped")
     if not numbers.reasons:
         return heading + soft("None was dropped.")
     rules: dict[str, list[Rule]] = {}
@@ -205,11 +192,11 @@ def reasons(corpus: Corpus, numbers: Numbers) -> str:
     most = ordered[0][1].documents
     lines = []
     for reason, count in ordered:
-        colour = f"width:{count.documents / most:.1%};background:var(--c{COLOURS[DROPPED]})"
+        width = f"{count.documents / most:.1%}"
         words = [in_words(corpus, rule) for rule in rules.get(reason, ())]
         line = [
-            f'{escape(reason)}<div class="stack"><i style="{colour}"></i></div>',
-            "".join(words) or escape(NO_RULES.get(reason, "")),
+            HTML.reason(reason, width, COLOURS[DROPPED]),
+            joined(words) or NO_RULES.get(reason, ""),
             f"{count.documents:,}",
             share(count.documents, numbers.total.documents),
             in_bytes(count.bytes),
@@ -223,15 +210,15 @@ def reasons(corpus: Corpus, numbers: Numbers) -> str:
     )
     heads = ("reason", "rule", "documents", "of all", "bytes", "break it")
     parts = [heading, note, table(heads, lines, 4)]
-    parts.append("<h3>Examples, chosen by chance</h3>")
+    parts.append(chapter("Examples, chosen by chance"))
     for place, (reason, count) in enumerate(ordered[:EXPLAINED]):
         parts.append(_examples(corpus, numbers, reason, count, place < OPEN))
     if len(ordered) > EXPLAINED:
         parts.append(soft("Of rarer reasons, genwright data dropped CORPUS shows examples."))
-    return "".join(parts)
+    return joined(parts)
 
 
-def removed_section(several: Sequence[RemovedOf]) -> str:
+def removed_section(several: Sequence[RemovedOf]) -> Markup:
     """What was removed by the labels of documents; "" where no label tells groups apart, or nothing
     was removed."""
     parts = []
@@ -239,24 +226,24 @@ def removed_section(several: Sequence[RemovedOf]) -> str:
         steps = removed_table.columns_of(part)
         if len(part.groups) < 2 or not steps:
             continue
-        note = ""
+        note = Markup()
         if part.silent:
             note = soft(f"Of {part.silent:,} documents it is not known.")
         if len(part.groups) > removed_table.GROUPS:
             note += soft(f"Of {len(part.groups):,}, those of most documents.")
         lines = removed_table.lines_of(part, steps)
         shown = table((part.name, *steps), lines, len(steps))
-        parts.append(f"<h3>By {escape(part.name)}</h3>{shown}{note}")
+        parts.append(chapter(f"By {part.name}") + shown + note)
     if not parts:
-        return ""
-    parts.insert(0, f"<h2>What was removed, by group</h2>{soft(escape(removed_table.NOTE))}")
+        return Markup()
+    parts.insert(0, HTML.heading("What was removed, by group") + soft(removed_table.NOTE))
     more = "genwright data removed CORPUS --groups FILE.csv takes groups of your own words."
-    return "".join([*parts, soft(more)])
+    return joined([*parts, soft(more)])
 
 
-def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_open: bool) -> str:
+def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_open: bool) -> Markup:
     """Some documents that were dropped for a reason."""
-    shown = ""
+    documents = []
     for place in numbers.examples[reason]:
         shard = Shard(corpus.folder, place.key)
         row = int(place.row)
@@ -264,24 +251,20 @@ def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_op
         hides = any(edit.text for edit in edits)  # a note could quote what is not to be seen
         found = dropped_document(corpus, shard, row, noted=not hides)
         name = where(found.source, found.file, found.place)
-        line = f"<b>{escape(found.why)}</b> " if found.why else ""
-        line += f'<span class="soft">{escape(name)} ({found.id[:12]})</span>'
         known = row_of(shard.documents, row, COLUMNS)
-        document = as_html(corpus.recipe.kind, known, edits)
-        shown += f"<div>{line}</div>{document}"
-    summary = f"<summary><b>{escape(reason)}</b>: {len(numbers.examples[reason])} of "
-    summary += f"{count.documents:,}</summary>"
-    state = " open" if is_open else ""
-    return f'<details class="card"{state}>{summary}{shown}</details>'
+        shown = as_html(corpus.recipe.kind, known, edits)
+        documents.append((found.why, f"{name} ({found.id[:12]})", shown))
+    counted = f": {len(numbers.examples[reason])} of {count.documents:,}"
+    return HTML.examples(reason, counted, documents, is_open)
 
 
 # ---- what the rules measure
 
 
-def values(corpus: Corpus, numbers: Numbers) -> str:
+def values(corpus: Corpus, numbers: Numbers) -> Markup:
     """Histograms of the attributes that rules ask for."""
     if not numbers.bins:
-        return ""
+        return Markup()
     rules = rules_in(corpus)
     cards = []
     for name, bins in numbers.bins.items():
@@ -293,18 +276,18 @@ def values(corpus: Corpus, numbers: Numbers) -> str:
         "Documents by the value of each attribute. Dashed lines are the bounds of rules; what is"
         " dropped between them broke another rule. Scales are logarithmic where their marks say so."
     )
-    colours = key("kept", COLOURS[SPLITS[0]]) + key("dropped", COLOURS[DROPPED])
-    grid = f'<div class="grid2">{"".join(cards)}</div>'
-    return f'<h2>What the rules measure</h2>{note}<div class="legend">{colours}</div>{grid}'
+    colours = [key("kept", COLOURS[SPLITS[0]]), key("dropped", COLOURS[DROPPED])]
+    return HTML.heading("What the rules measure") + note + HTML.legend(colours) + HTML.grid(cards)
 
 
 def _histogram(
     spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column, prepared: Sequence[str]
-) -> str:
+) -> Markup:
     """The values of an attribute. prepared: what there is to say about what it needed."""
     about = _about(column)
-    heading = f"<h3>{escape(column.name)}{': ' if about else ''}{escape(about)}</h3>"
-    heading += "".join(f"<p>{escape(line)}</p>" for line in prepared)
+    title = column.name
+    if about:
+        title += f": {about}"
     counts = [
         Counts("kept", bins.kept.tolist(), COLOURS[SPLITS[0]], bins.zeros[0]),
         Counts("dropped", bins.dropped.tolist(), COLOURS[DROPPED], bins.zeros[1]),
@@ -330,7 +313,7 @@ def _histogram(
     if spread.missing:
         kept, dropped = bins.missing
         facts.append(f"no value: {kept:,} kept, {dropped:,} dropped")
-    return f'<div class="card">{heading}{chart}{soft(escape("; ".join(facts)))}</div>'
+    return HTML.histogram(title, prepared, chart, "; ".join(facts))
 
 
 def _bounds(rules: Sequence[Rule], whole: bool) -> list[Bound]:
@@ -355,10 +338,10 @@ def _value(value: float) -> str:
 # ---- edits
 
 
-def edits_section(corpus: Corpus, edits: Edits) -> str:
+def edits_section(corpus: Corpus, edits: Edits) -> Markup:
     """What is replaced in documents that are kept, by kind, with examples."""
     if not edits.kinds:
-        return ""
+        return Markup()
     count = sum(edits.kinds.values())
     intro = soft(
         f"{count:,} edits in {edits.documents:,} of the documents that are kept replace"
@@ -369,21 +352,21 @@ def edits_section(corpus: Corpus, edits: Edits) -> str:
     lines = []
     for kind, number in ordered:
         _, column = columns_of(corpus.recipe.kind)[kind.column]
-        name = f"{escape(kind.column)}<small>{escape(column.detail)}</small>"
-        text = f"<code>{escape(kind.text)}</code>" if kind.text else "nothing"
-        lines.append([name, text, f"{number:,}", share(number, count)])
+        about = HTML.small(kind.column, column.detail)
+        text = HTML.code(kind.text) if kind.text else "nothing"
+        lines.append([about, text, f"{number:,}", share(number, count)])
     heads = ("edits", "what is read in the place", "how many", "of all")
-    parts = ["<h2>What is replaced in documents</h2>", intro, table(heads, lines, 2)]
+    parts = [HTML.heading("What is replaced in documents"), intro, table(heads, lines, 2)]
     for nth, (kind, _) in enumerate(ordered[:VALUES]):
-        shown = ""
+        texts = []
         for place in edits.examples[kind]:
             shard = Shard(corpus.folder, place.key)
             row = int(place.row)
             known = row_of(shard.documents, row, ["text", "source", "file", "place"])
             name = where(known["source"], known["file"], known["place"])
-            text = shown_edit(known["text"], edits_in(corpus, shard, row), place.edit)
-            shown += f'<div class="soft">{escape(name)}</div><pre class="text">{text}</pre>'
-        summary = f"<summary>{escape(kind.column)}: {escape(kind.text or 'taken out')}</summary>"
-        state = " open" if nth < OPEN else ""
-        parts.append(f'<details class="card"{state}>{summary}{shown}</details>')
-    return "".join(parts)
+            texts.append(
+                (name, shown_edit(known["text"], edits_in(corpus, shard, row), place.edit))
+            )
+        summary = f"{kind.column}: {kind.text or 'taken out'}"
+        parts.append(HTML.edits(summary, texts, nth < OPEN))
+    return joined(parts)

@@ -10,18 +10,20 @@ from genwright.core.corpus import Edit
 from genwright.core.corpus_content import BITS, ByFingerprints, corpus_content
 from genwright.curation.near_kinds import alike_by, farthest
 from genwright.curation.page_edits import shown_text
+from genwright.reporting.markup import Markup, trusted
 
+TEXT = Markup('<pre class="text">{}</pre>')
+NO_TEXT = Markup('<span class="soft">(no text)</span>')
 COLUMNS = ("text", "data", "source", "file", "place")  # of a row that is shown
 STEP = 0.01  # of similarity, in a histogram
 
 
-def as_html(kind: str, row: Mapping[str, Any], edits: Sequence[Edit]) -> str:
+def as_html(kind: str, row: Mapping[str, Any], edits: Sequence[Edit]) -> Markup:
     """A document, without what edits replace in its text."""
     content = corpus_content(kind)
     if content is not None:
-        return content.show(row["data"])
-    text = shown_text(row["text"], edits) or '<span class="soft">(no text)</span>'
-    return f'<pre class="text">{text}</pre>'
+        return trusted(content.show(row["data"]))
+    return TEXT.format(shown_text(row["text"], edits) or NO_TEXT)
 
 
 def near_in_words(kind: str, similarity: float) -> str:

@@ -8,11 +8,13 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from genwright.curation.removed import ALL, Removal, RemovedOf
 from genwright.evaluation.intervals import FEWEST, Ratio, Share
+from genwright.reporting.markup import Markup
 
+SMALL = Markup("{}<small>{}</small>")
+STRONG = Markup("<b>{}</b>")
 GROUPS = 20  # that a table shows, those of most documents
 REASONS = 5  # columns of a page, those of most documents
 HEADS = ("removed by", "group", "came to it", "removed", "rate", "95%", "beside others", "95%")
@@ -154,21 +156,21 @@ def lines_of(part: RemovedOf, steps: Sequence[str]) -> list[list[str]]:
     by_place = {(row.step, row.group): row for row in part.rows}
     lines = []
     for group in part.groups[:GROUPS]:
-        line = [escape(group)]
+        line: list[str] = [group]
         line += [_cell(by_place[step, group]) for step in steps]
         lines.append(line)
     return lines
 
 
-def _cell(row: Removal) -> str:
+def _cell(row: Removal) -> Markup:
     rate = row.rate
     if rate.small:
-        return f"too few<small>fewer than {FEWEST} documents</small>"
-    text = f"{rate.share:.1%}<small>{interval_of(rate)}</small>"
+        return SMALL.format("too few", f"fewer than {FEWEST} documents")
+    text = SMALL.format(f"{rate.share:.1%}", interval_of(rate))
     if row.ratio is None or math.isnan(row.ratio.value):
         return text
     between = f"{_number(row.ratio.low)} to {_number(row.ratio.high)}"
     beside = f"{times(row.ratio)} the others ({between})"
     if row.ratio.low > 1 or row.ratio.high < 1:
-        beside = f"<b>{beside}</b>"
-    return f"{text}<small>{beside}</small>"
+        beside = STRONG.format(beside)
+    return SMALL.format(text, beside)

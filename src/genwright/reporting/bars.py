@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-from genwright.reporting.svg import COLOURS, hover, line, onto, short, ticks, words
+from genwright.reporting.markup import Markup, joined
+from genwright.reporting.svg import COLOURS, drawing, hover, line, onto, short, ticks, words
 
 SIZE = (460, 230)  # of a histogram, in pixels of its view box
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 24, 36
 APART = 26  # width of what is drawn apart, on the left
 LEAST = 1.5  # height of the smallest bar, so that one document is seen beside a million
 STEEP = 20  # from this ratio of bars their heights are logarithmic
+
+STACK = Markup('<div class="stack">{}</div>')
+PIECE = Markup('<i style="width:{:.3%};background:var(--c{})" title="{}"></i>')
+BAR = Markup(
+    '<rect style="fill:var(--c{})" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">{}</rect>'
+)
 
 
 @dataclass(frozen=True)
@@ -25,17 +31,16 @@ class Part:
     colour: int
 
 
-def stacked(parts: Sequence[Part]) -> str:
+def stacked(parts: Sequence[Part]) -> Markup:
     """Parts of a whole as one bar; an empty bar where the whole is 0."""
     whole = sum(part.value for part in parts)
-    pieces = ""
+    pieces = []
     for part in parts:
         if part.value > 0:
             share = part.value / whole
-            style = f"width:{share:.3%};background:var(--c{part.colour % COLOURS})"
-            title = escape(f"{part.name}: {share:.1%}")
-            pieces += f'<i style="{style}" title="{title}"></i>'
-    return f'<div class="stack">{pieces}</div>'
+            title = f"{part.name}: {share:.1%}"
+            pieces.append(PIECE.format(share, part.colour % COLOURS, title))
+    return STACK.format(joined(pieces))
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def histogram(
     log: bool = False,
     label: str,
     apart: str = "",
-) -> str:
+) -> Markup:
     """A histogram; the bars of several counts stand side by side. edges: (bins + 1,), rising. log:
     of the values. label: of the values; apart: of those that are counted apart. An empty string
     where nothing is counted."""
@@ -107,25 +112,22 @@ def histogram(
         every += list(one.counts)
     counted = sorted(count for count in every if count)
     if not counted:
-        return ""
+        return Markup()
     steep = counted[-1] > STEEP * counted[len(counted) // 2]
     left = LEFT
     if apart:
         left += APART
     axes = _Axes(edges[0], edges[-1], log, counted[-1], steep, left)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {SIZE[0]} {SIZE[1]}" role="img" '
-        f'aria-label="histogram of {escape(label)}">',
         *_frame(axes, label),
         *_bars(axes, edges, several),
         *_apart(axes, several, apart),
         *_bounds(axes, bounds),
-        "</svg>",
     ]
-    return "".join(parts)
+    return drawing(SIZE, f"histogram of {label}", parts)
 
 
-def _frame(axes: _Axes, label: str) -> list[str]:
+def _frame(axes: _Axes, label: str) -> list[Markup]:
     """Grid, ticks and the name of the values."""
     bottom = SIZE[1] - BOTTOM
     right = SIZE[0] - RIGHT
@@ -162,7 +164,7 @@ def _value_ticks(axes: _Axes) -> list[float]:
     return [10.0**power for power in range(low, high + 1, step)]
 
 
-def _bars(axes: _Axes, edges: Sequence[float], several: Sequence[Counts]) -> list[str]:
+def _bars(axes: _Axes, edges: Sequence[float], several: Sequence[Counts]) -> list[Markup]:
     parts = []
     for place in range(len(edges) - 1):
         begin = axes.x(edges[place])
@@ -176,7 +178,7 @@ def _bars(axes: _Axes, edges: Sequence[float], several: Sequence[Counts]) -> lis
     return parts
 
 
-def _apart(axes: _Axes, several: Sequence[Counts], name: str) -> list[str]:
+def _apart(axes: _Axes, several: Sequence[Counts], name: str) -> list[Markup]:
     """The bars of what has no place on the axis."""
     if not name:
         return []
@@ -189,17 +191,15 @@ def _apart(axes: _Axes, several: Sequence[Counts], name: str) -> list[str]:
     return parts
 
 
-def _bar(axes: _Axes, x: float, width: float, count: int, colour: int, title: str) -> str:
+def _bar(axes: _Axes, x: float, width: float, count: int, colour: int, title: str) -> Markup:
     if not count:
-        return ""
+        return Markup()
     height = axes.height(count)
     y = SIZE[1] - BOTTOM - height
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    style = f"fill:var(--c{colour % COLOURS})"
-    return f'<rect style="{style}" {place}>{hover(title)}</rect>'
+    return BAR.format(colour % COLOURS, x, y, width, height, hover(title))
 
 
-def _bounds(axes: _Axes, bounds: Sequence[Bound]) -> list[str]:
+def _bounds(axes: _Axes, bounds: Sequence[Bound]) -> list[Markup]:
     """Dashed lines with their names above the bars, on the side where there is room."""
     parts = []
     for number, bound in enumerate(sorted(bounds, key=_value_of)):

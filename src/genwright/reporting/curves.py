@@ -3,7 +3,6 @@ recorded while runs trained."""
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from genwright.evaluation.figure import EXAMPLE_LOSS, TOKEN_LOSSES, named
 from genwright.evaluation.group_shares import is_limit
 from genwright.reporting.fragments import soft
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import Series, chart, legend
 
@@ -22,7 +22,8 @@ LABELS = {
     "frechet": "Frechet distance",
     "reverse_kl": "reverse KL",
 }
-NOTE = soft("Lines: each step of training. Marks: held-out data, or samples drawn on the way.")
+NOTE = "Lines: each step of training. Marks: held-out data, or samples drawn on the way."
+HTML = Templates("genwright.reporting", "curves.html")
 
 Row = dict[str, Any]  # numbers of one record by name, None where one was not finite, and its step
 
@@ -35,11 +36,11 @@ class _Measured(NamedTuple):
     held_out: list[Row]
 
 
-def curves(runs: Sequence[RunData]) -> str:
-    """All curves of some runs, as HTML; "" where nothing was recorded."""
+def curves(runs: Sequence[RunData]) -> Markup:
+    """All curves of some runs; "" where nothing was recorded."""
     measured = [_measured(run) for run in runs]
     large = _loss_card(measured)
-    cards = ""
+    cards = []
     for key in _recorded(measured):
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
         is_speed = key.endswith("_per_second")
@@ -47,10 +48,10 @@ def curves(runs: Sequence[RunData]) -> str:
             _series(measured, key), _beside(runs, key), label=label, size=SMALL, zero=is_speed
         )
         if drawn:
-            cards += f'<div class="card">{drawn}{_sizes(runs, key)}</div>'
+            cards.append(HTML.card(drawn, _sizes(runs, key)))
     if not large and not cards:
-        return ""
-    return f'<h2>Curves</h2>{NOTE}{large}<div class="pair">{cards}</div>'
+        return Markup()
+    return HTML.curves(soft(NOTE), large, joined(cards))
 
 
 def _measured(run: RunData) -> _Measured:
@@ -88,7 +89,7 @@ def _recorded(measured: Sequence[_Measured]) -> list[str]:
     return [name for name in names if name not in NO_CURVE and not is_limit(name)]
 
 
-def _loss_card(measured: Sequence[_Measured]) -> str:
+def _loss_card(measured: Sequence[_Measured]) -> Markup:
     """The loss with its floors, wide."""
     runs = [each.run for each in measured]
     floors: dict[str, float] = {}
@@ -107,9 +108,8 @@ def _loss_card(measured: Sequence[_Measured]) -> str:
     series = _series(measured, "loss")
     drawn = chart(series, floors, label=label)
     if not drawn:
-        return ""
-    names = f'<div class="legend">{legend(series)}</div>'
-    return f'<div class="card wide">{names}{drawn}{_sizes(runs, "loss")}</div>'
+        return Markup()
+    return HTML.large(legend(series), drawn, _sizes(runs, "loss"))
 
 
 def _beside(runs: Sequence[RunData], key: str) -> dict[str, float]:
@@ -184,7 +184,7 @@ def smooth(y: Sequence[float]) -> list[float]:
     return means
 
 
-def _sizes(runs: Sequence[RunData], key: str) -> str:
+def _sizes(runs: Sequence[RunData], key: str) -> list[str]:
     """On how much a curve's held-out values were measured, which the table of figures may do on
     more."""
     sizes = {}
@@ -193,5 +193,5 @@ def _sizes(runs: Sequence[RunData], key: str) -> str:
         if key in run.watched and recorded:
             sizes[run.name] = run.watched[key]
     if len(set(sizes.values())) == 1:
-        return f"<small>{escape(next(iter(sizes.values())))}</small>"
-    return "".join(f"<small>{escape(name)}: {escape(text)}</small>" for name, text in sizes.items())
+        return [next(iter(sizes.values()))]
+    return [f"{name}: {text}" for name, text in sizes.items()]

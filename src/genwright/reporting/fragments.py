@@ -1,56 +1,56 @@
-"""Small pieces of HTML that several parts of a report are made of. Texts are escaped here."""
+"""Small pieces of HTML that several parts of a report are made of. Texts are escaped by their
+template."""
 
 import re
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.page import RunData, rows
 from genwright.reporting.svg import key
 
+HTML = Templates("genwright.reporting", "fragments.html")
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
+KEY = re.compile(r"([ -]*)([\w.-]+):(.*)", re.DOTALL)  # a line of YAML that begins with a key
 
 
-def chip(index: int, run: RunData) -> str:
+def chip(index: int, run: RunData) -> Markup:
     """The name of a run beside its colour."""
-    return f'<span class="legend">{key(run.name, index)}</span>'
+    return HTML.chip(key(run.name, index))
 
 
-def table_of(values: Mapping[str, Any]) -> str:
+def table_of(values: Mapping[str, Any]) -> Markup:
     """A nested mapping as a table; "" where it is empty."""
-    lines = []
-    for name, text in rows(values):
-        cells = f'<td class="key">{escape(name)}</td><td class="text">{escape(text)}</td>'
-        lines.append(f"<tr>{cells}</tr>")
+    lines = list(rows(values))
     if not lines:
-        return ""
-    rest = ""
-    if len(lines) > ROWS:
-        summary = f"<summary>{len(lines) - ROWS} more</summary>"
-        rest = f"<details>{summary}<table>{''.join(lines[ROWS:])}</table></details>"
-    return f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{rest}</div>'
+        return Markup()
+    return HTML.table_of(lines[:ROWS], lines[ROWS:])
 
 
-def alarms(texts: Sequence[str]) -> str:
+def alarms(texts: Sequence[str]) -> Markup:
     """What a person should not overlook."""
-    return "".join(f'<div class="alarm">{escape(text)}</div>' for text in texts)
+    return HTML.alarms(texts)
 
 
-def headed(heading: str, note: str, of_runs: Sequence[str], chips: Sequence[str]) -> str:
-    """A section, of each run that has something to show; "" where none has. note: HTML below the
-    heading. chips: what stands before the HTML of each run."""
-    shown = ""
-    for name, html in zip(chips, of_runs, strict=True):
-        if html:
-            shown += name + html
+def headed(
+    heading: str, note: Markup, of_runs: Sequence[Markup], chips: Sequence[Markup]
+) -> Markup:
+    """A section, of each run that has something to show; "" where none has. note: below the
+    heading. chips: what stands before the part of each run."""
+    shown = joined(name + html for name, html in zip(chips, of_runs, strict=True) if html)
     if not shown:
-        return ""
-    return f"<h2>{heading}</h2>{note}{shown}"
+        return Markup()
+    return HTML.headed(heading, note, shown)
 
 
-def soft(text: str) -> str:
-    """A paragraph in a soft colour. text: HTML."""
-    return f'<p class="soft">{text}</p>'
+def soft(text: str) -> Markup:
+    """A paragraph in a soft colour."""
+    return HTML.soft(text)
+
+
+def chapter(name: str) -> Markup:
+    """A heading below that of a section."""
+    return HTML.chapter(name)
 
 
 def sentence_case(text: str) -> str:
@@ -58,16 +58,20 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def tile(value: str, name: str, unit: str = "") -> str:
+def tile(value: str, name: str, unit: str = "") -> Markup:
     """A figure that leads, in large letters."""
-    return (
-        f'<div class="tile"><b>{escape(value)}</b>'
-        f"<span>{escape(name)}<br>{escape(unit)}</span></div>"
-    )
+    return HTML.tile(value, name, unit)
 
 
-def recipe_of(text: str, summary: str) -> str:
+def tiles(found: Iterable[Markup]) -> Markup:
+    """Tiles side by side."""
+    return HTML.tiles(found)
+
+
+def recipe_of(text: str, summary: str) -> Markup:
     """A recipe in YAML, its keys marked, which opens under a summary."""
-    keys_marked = re.sub(r"(?m)^([ -]*)([\w.-]+):", r'\1<b class="key">\2</b>:', escape(text))
-    heading = f"<summary>{escape(summary)}</summary>"
-    return f'<details class="card">{heading}<pre>{keys_marked}</pre></details>'
+    lines = []
+    for line in text.split("\n"):
+        found = KEY.fullmatch(line)
+        lines.append(found.groups() if found else ("", "", line))
+    return HTML.recipe(lines, summary)

@@ -4,11 +4,11 @@ as tiles, and what alarmed on the way."""
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from html import escape
 
 from genwright.evaluation.figure import TOKEN_LOSSES, Figure, marks, named, number, shown
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
-from genwright.reporting.fragments import alarms, sentence_case, soft, tile
+from genwright.reporting.fragments import alarms, sentence_case, soft, tile, tiles
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import short
 
@@ -16,6 +16,7 @@ from genwright.reporting.svg import short
 LEADING = 3
 TILES = 4
 ALARMS = 12  # that are shown; the rest stand in metrics.jsonl
+HTML = Templates("genwright.reporting", "head.html")
 FLOORS = {
     "bigram": "counting pairs of tokens",
     "unigram": "counting tokens",
@@ -24,26 +25,22 @@ FLOORS = {
 }
 
 
-def head(run: RunData) -> str:
-    """The head of one run, as HTML."""
-    intro = f"{escape(run.trained_on)} " if run.trained_on else ""
-    status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
-    verdict = run.lead.verdict
-    first = f'<p class="lead"><b>{escape(verdict)}</b></p>' if verdict else ""
-    lead = f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>'
-    return f"{first}{lead}{_about(run)}{_tiles(run)}{alarms(_events(run))}"
+def head(run: RunData) -> Markup:
+    """The head of one run."""
+    lead = HTML.lead(run.lead.verdict, run.trained_on, sentence(run), run.status)
+    return joined([lead, _about(run), _tiles(run), alarms(_events(run))])
 
 
-def _about(run: RunData) -> str:
+def _about(run: RunData) -> Markup:
     """The recipe, and the licence of the data."""
-    about = ""
-    recipe = [escape(text) for text in (run.recipe_name, run.description) if text]
+    about = []
+    recipe = [text for text in (run.recipe_name, run.description) if text]
     if recipe:
-        about += soft(f"Recipe {': '.join(recipe)}")
+        about.append(soft(f"Recipe {': '.join(recipe)}"))
     licence = run.data.get("licence")
     if licence:
-        about += soft(f"Licence of the data: {escape(str(licence))}")
-    return about
+        about.append(soft(f"Licence of the data: {licence}"))
+    return joined(about)
 
 
 def _events(run: RunData) -> list[str]:
@@ -123,21 +120,21 @@ def _beside_ceilings(figure: Figure) -> str:
 # ---- tiles
 
 
-def _tiles(run: RunData) -> str:
-    tiles = []
+def _tiles(run: RunData) -> Markup:
+    found = []
     for figure in _leading(run.figures):
-        tiles.append(tile(shown(figure.value, figure.unit), figure.name, figure.unit))
+        found.append(tile(shown(figure.value, figure.unit), figure.name, figure.unit))
     count = run.sizes.get("parameters")
     if count:
         text = short(count) if isinstance(count, int) else str(count)
-        tiles.append(tile(text, "parameters"))
+        found.append(tile(text, "parameters"))
     steps = [record for record in run.records if "held_out" not in record and "step" in record]
     if steps:
-        tiles.append(tile(f"{steps[-1]['step']:,}", "steps"))
+        found.append(tile(f"{steps[-1]['step']:,}", "steps"))
     seconds = sum(record.get("seconds") or 0 for record in run.records)
     if seconds:
-        tiles.append(tile(str(timedelta(seconds=round(seconds))), "of training"))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+        found.append(tile(str(timedelta(seconds=round(seconds))), "of training"))
+    return tiles(found)
 
 
 def _leading(figures: Sequence[Figure]) -> list[Figure]:

@@ -3,7 +3,6 @@ is fetched, nothing runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from genwright.core.files import write_whole
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
 from genwright.reporting.lead import Lead
+from genwright.reporting.markup import Markup, Templates, trusted
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,16 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
+HTML = Templates("genwright.reporting", "page.html")
 STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 
 
-def document(title: str, body: str) -> str:
+def document(title: str, body: Markup) -> Markup:
     """A whole HTML document around a body."""
-    head = (
-        f'<meta charset="utf-8">{GENERATOR}'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>"
-    )
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n'
-        f"<body><main>\n{body}\n</main></body></html>\n"
-    )
+    return HTML.document(trusted(GENERATOR), trusted(POLICY), title, trusted(STYLE), body)
 
 
-def write(path: Path, title: str, body: str) -> Path:
+def write(path: Path, title: str, body: Markup) -> Path:
     """Writes a page as one file, whole or not at all. Raises GenwrightError where it cannot be
     written."""
     try:

@@ -2,14 +2,21 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from genwright.core.files import write_whole
+from genwright.reporting.markup import Markup, joined
+
+FIGURES = Markup('<div class="figures">{}</div>')
+FIGURE = Markup(
+    '<figure class="card{}"><figcaption><b>{}</b><small>{}</small></figcaption>'
+    '<img alt="{}" src="data:image/png;base64,{}"></figure>'
+)
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,16 @@ def write(path: Path, data: bytes) -> Path:
     return write_whole(path, data)
 
 
-def figure(picture: Picture) -> str:
-    """A picture with its title and caption, as HTML."""
+def figures(found: Sequence[Markup]) -> Markup:
+    """Pictures side by side."""
+    return FIGURES.format(joined(found))
+
+
+def figure(picture: Picture) -> Markup:
+    """A picture with its title and caption."""
     small = " small" if picture.small else ""
     source = base64.b64encode(picture.png).decode()
-    return (
-        f'<figure class="card{small}"><figcaption><b>{escape(picture.title)}</b>'
-        f"<small>{escape(picture.caption)}</small></figcaption>"
-        f'<img alt="{escape(picture.title)}" src="data:image/png;base64,{source}"></figure>'
-    )
+    return FIGURE.format(small, picture.title, picture.caption, picture.title, source)
 
 
 def kept_on_the_way(folder: Path) -> list[Picture]:

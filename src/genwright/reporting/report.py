@@ -2,13 +2,12 @@
 terminal. One run, or several compared.
 
 One self-contained file: inline SVG, no script (its Content-Security-Policy forbids them), every
-text from a run escaped.
+text from a run escaped by its templates (`markup`).
 """
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,13 @@ from genwright.core.errors import GenwrightError
 from genwright.reporting import page
 from genwright.reporting.curves import curves
 from genwright.reporting.figure_table import figure_table
-from genwright.reporting.fragments import alarms, chip, headed, recipe_of, table_of
+from genwright.reporting.fragments import alarms, chapter, chip, headed, recipe_of, table_of
 from genwright.reporting.head import head
+from genwright.reporting.markup import Markup, joined, trusted
 from genwright.reporting.page import RunData
 from genwright.reporting.provenance import differences
+
+TITLE = Markup("<h1>{}</h1>")
 
 
 def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
@@ -38,57 +40,57 @@ def _title(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _body(runs: Sequence[RunData], title: str) -> str:
+def _body(runs: Sequence[RunData], title: str) -> Markup:
     # what stands before each run's part of a section
-    chips = [""]
+    chips = [Markup()]
     if len(runs) > 1:
-        chips = [f"<h3>{chip(i, run)}</h3>" for i, run in enumerate(runs)]
-    parts = [f"<h1>{escape(title)}</h1>", alarms(differences(runs))]
+        chips = [chapter(chip(i, run)) for i, run in enumerate(runs)]
+    parts = [TITLE.format(title), alarms(differences(runs))]
     for name, run in zip(chips, runs, strict=True):
         parts.append(name + head(run))
     parts += _sections([run.lead.sections for run in runs], chips)
     parts.append(curves(runs))
     parts.append(figure_table(runs))
     parts += _sections([run.sections for run in runs], chips)
-    makers: dict[str, Callable[[RunData], str]] = {
+    makers: dict[str, Callable[[RunData], Markup]] = {
         "Data": _data,
         "Speed": _speed,
         "Recipe": _recipe,
         "Environment": _environment,
     }
     for heading, make in makers.items():
-        parts.append(headed(heading, "", [make(run) for run in runs], chips))
-    return "\n".join(part for part in parts if part)
+        parts.append(headed(heading, Markup(), [make(run) for run in runs], chips))
+    return joined([part for part in parts if part], "\n")
 
 
-def _sections(of_runs: Sequence[Sequence[Section]], chips: Sequence[str]) -> list[str]:
+def _sections(of_runs: Sequence[Sequence[Section]], chips: Sequence[Markup]) -> list[Markup]:
     """Sections of runs, those of one heading together."""
-    notes: dict[str, str] = {}
-    found: dict[str, list[str]] = {}
+    notes: dict[str, Markup] = {}
+    found: dict[str, list[Markup]] = {}
     for index, sections in enumerate(of_runs):
         for section in sections:
-            notes.setdefault(section.heading, section.note)
-            own = found.setdefault(section.heading, [""] * len(of_runs))
-            own[index] += section.html
+            notes.setdefault(section.heading, trusted(section.note))
+            own = found.setdefault(section.heading, [Markup()] * len(of_runs))
+            own[index] += trusted(section.html)
     return [headed(heading, notes[heading], own, chips) for heading, own in found.items()]
 
 
-def _data(run: RunData) -> str:
+def _data(run: RunData) -> Markup:
     return table_of({**run.data, "model": run.sizes})
 
 
-def _environment(run: RunData) -> str:
+def _environment(run: RunData) -> Markup:
     return table_of(run.environment)
 
 
-def _speed(run: RunData) -> str:
+def _speed(run: RunData) -> Markup:
     """Medians leave out the first tenth of the steps, which compiles and warms up."""
     steps = []
     for record in run.records:
         if "held_out" not in record and record.get("seconds"):
             steps.append(record)
     if not steps:
-        return ""
+        return Markup()
     steady = steps[len(steps) // 10 :]
     seconds = statistics.median(record["seconds"] for record in steady)
     values: dict[str, Any] = {
@@ -124,7 +126,7 @@ def _shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {part: sum(found) / total for part, found in every.items()}
 
 
-def _recipe(run: RunData) -> str:
+def _recipe(run: RunData) -> Markup:
     if not run.recipe:
-        return ""
+        return Markup()
     return recipe_of(run.recipe, "the resolved recipe; it runs again to the same losses")

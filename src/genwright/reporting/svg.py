@@ -2,17 +2,31 @@
 that light and dark both work.
 
 Text and marks are classes of `page.STYLE`; every mark that can be hovered carries its own <title>.
+Shapes are formatted as `Markup`, which escapes texts (see `markup`).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from genwright.evaluation.figure import number
+from genwright.reporting.markup import Markup, joined
 
 MARGIN = (14, 16, 40, 58)  # top, right, bottom, left, in pixels of the view box
 COLOURS = 6  # --c0 .. --c5
+
+KEY = Markup('<span><i class="{}" style="background:var(--c{})"></i>{}</span>')
+LINE = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}">{}</line>')
+TITLE = Markup("<title>{}</title>")
+TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+UPRIGHT = Markup(
+    '<text class="label" transform="translate(14 {}) rotate(-90)" text-anchor="middle">{}</text>'
+)
+CHART = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+INSIDE = Markup('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>')
+PATH = Markup('<path class="{}" style="stroke:var(--c{})" d="{}"/>')
+DOT = Markup('<circle style="fill:var(--c{})" cx="{:.1f}" cy="{:.1f}" r="{}">{}</circle>')
+SCALE = Markup('<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">{}</svg>')
 
 
 @dataclass(frozen=True)
@@ -60,15 +74,14 @@ def short(value: float) -> str:
     )
 
 
-def key(name: str, colour: int, kind: str = "points") -> str:
-    """A name beside its colour, as HTML. kind: of `Series`."""
-    style = f"background:var(--c{colour % COLOURS})"
-    return f'<span><i class="{kind}" style="{style}"></i>{escape(name)}</span>'
+def key(name: str, colour: int, kind: str = "points") -> Markup:
+    """A name beside its colour. kind: of `Series`."""
+    return KEY.format(kind, colour % COLOURS, name)
 
 
-def legend(series: Sequence[Series]) -> str:
-    """The names of curves, as HTML."""
-    return "".join(key(one.name, one.colour, one.kind) for one in series if one.kind != "faint")
+def legend(series: Sequence[Series]) -> Markup:
+    """The names of curves."""
+    return joined(key(one.name, one.colour, one.kind) for one in series if one.kind != "faint")
 
 
 def onto(value: float, low: float, high: float, start: float, end: float) -> float:
@@ -76,25 +89,26 @@ def onto(value: float, low: float, high: float, start: float, end: float) -> flo
     return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
-def line(kind: str, x1: float, y1: float, x2: float, y2: float, title: str = "") -> str:
+def line(kind: str, x1: float, y1: float, x2: float, y2: float, title: str = "") -> Markup:
     """A straight line. kind: its class; title: shown when it is hovered."""
-    return (
-        f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}">'
-        f"{hover(title)}</line>"
-    )
+    return LINE.format(kind, x1, x2, y1, y2, hover(title))
 
 
-def hover(text: str) -> str:
+def hover(text: str) -> Markup:
     """What is shown when a mark is hovered."""
     if not text:
-        return ""
-    return f"<title>{escape(text)}</title>"
+        return Markup()
+    return TITLE.format(text)
 
 
-def words(kind: str, x: float, y: float, text: str, anchor: str = "middle") -> str:
+def words(kind: str, x: float, y: float, text: str, anchor: str = "middle") -> Markup:
     """A text at a place. kind: its class; anchor: start, middle or end is at x."""
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{kind}" {place}>{escape(text)}</text>'
+    return TEXT.format(kind, x, y, anchor, text)
+
+
+def drawing(size: tuple[int, int], label: str, parts: Sequence[Markup]) -> Markup:
+    """A chart of some parts. size: of its view box. label: what it shows."""
+    return CHART.format(*size, label, joined(parts))
 
 
 @dataclass(frozen=True)
@@ -126,13 +140,13 @@ def chart(
     size: tuple[int, int] = (960, 360),
     zero: bool = False,
     across: str = "step",
-) -> str:
+) -> Markup:
     """An SVG line chart over steps, or what lies `across`. floors: name -> value, horizontal dashed
     lines with their names on them. label: of the values; `zero`: their axis begins there. Values
     that are not finite break a curve. An empty string where nothing can be drawn."""
     series = [one for one in series if any(map(math.isfinite, one.y))]
     if not series:
-        return ""
+        return Markup()
     # others have no place
     floors = {name: value for name, value in (floors or {}).items() if math.isfinite(value)}
     low, high = _values_shown(series, floors, zero)
@@ -147,14 +161,11 @@ def chart(
         last=max(max(one.x) for one in series),
     )
     parts = [
-        f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" '
-        f'aria-label="{escape(label)} by {across}">',
         *_axes(frame, label, across),
         *_floors(frame, floors),
         *_curves(frame, series, across),
-        "</svg>",
     ]
-    return "".join(parts)
+    return drawing(size, f"{label} by {across}", parts)
 
 
 def _values_shown(
@@ -174,7 +185,7 @@ def _values_shown(
     return least - pad, max(values) + pad
 
 
-def _axes(frame: _Frame, label: str, across: str) -> list[str]:
+def _axes(frame: _Frame, label: str, across: str) -> list[Markup]:
     """Grid, ticks and labels."""
     left = frame.left
     right = frame.right
@@ -190,12 +201,11 @@ def _axes(frame: _Frame, label: str, across: str) -> list[str]:
         parts.append(words("tick", x, bottom + 18, short(tick)))
     parts.append(line("axis", left, bottom, right, bottom))
     parts.append(words("label", (left + right) / 2, bottom + 35, across))
-    upright = f'transform="translate(14 {(frame.top + bottom) / 2}) rotate(-90)"'
-    parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(label)}</text>')
+    parts.append(UPRIGHT.format((frame.top + bottom) / 2, label))
     return parts
 
 
-def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[str]:
+def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[Markup]:
     """Dashed lines with their names on them."""
     parts = []
     above = -math.inf  # where the last name stands
@@ -211,15 +221,14 @@ def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[str]:
     return parts
 
 
-def _curves(frame: _Frame, series: Sequence[Series], across: str) -> list[str]:
+def _curves(frame: _Frame, series: Sequence[Series], across: str) -> list[Markup]:
     """Curves, cut off at the frame, faint ones behind the others; then the marks."""
     width = frame.right - frame.left
     height = frame.bottom - frame.top
-    box = f"{frame.left} {frame.top} {width} {height}"
-    place = f'x="{frame.left}" y="{frame.top}" width="{width}" height="{height}" viewBox="{box}"'
     faint = [one for one in series if one.kind == "faint"]
     others = [one for one in series if one.kind != "faint"]
-    parts = [f"<svg {place}>", *(_curve(one, frame) for one in faint + others), "</svg>"]
+    paths = joined(_curve(one, frame) for one in faint + others)
+    parts = [INSIDE.format(frame.left, frame.top, width, height, paths)]
     for one in series:
         if one.kind != "points":
             continue
@@ -230,7 +239,7 @@ def _curves(frame: _Frame, series: Sequence[Series], across: str) -> list[str]:
     return parts
 
 
-def _curve(series: Series, frame: _Frame) -> str:
+def _curve(series: Series, frame: _Frame) -> Markup:
     """A path; it is broken where a value is not finite."""
     path = ""
     pen = "M"
@@ -240,13 +249,11 @@ def _curve(series: Series, frame: _Frame) -> str:
             pen = "L"
         else:
             pen = "M"
-    style = f"stroke:var(--c{series.colour % COLOURS})"
-    return f'<path class="{series.kind}" style="{style}" d="{path}"/>'
+    return PATH.format(series.kind, series.colour % COLOURS, path)
 
 
-def _dot(colour: int, x: float, y: float, radius: float, title: str = "") -> str:
-    style = f"fill:var(--c{colour % COLOURS})"
-    return f'<circle style="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{hover(title)}</circle>'
+def _dot(colour: int, x: float, y: float, radius: float, title: str = "") -> Markup:
+    return DOT.format(colour % COLOURS, x, y, radius, hover(title))
 
 
 def scale(
@@ -255,7 +262,7 @@ def scale(
     ceilings: Mapping[str, float],
     colour: int = 0,
     falling: bool = False,
-) -> str:
+) -> Markup:
     """A small horizontal scale: the value as a dot among ticks of its floors and ceilings;
     `falling`: the least on the right, so that better is always to the right. An empty string where
     there is nothing to compare with."""
@@ -265,7 +272,7 @@ def scale(
             if math.isfinite(known):
                 marks.append((kind, name, known))
     if not marks or not math.isfinite(value):
-        return ""
+        return Markup()
     every = [value, *(known for _, _, known in marks)]
     low = min(every)
     high = max(every)
@@ -275,5 +282,4 @@ def scale(
         x = onto(known, low, high, worst, best)
         parts.append(line(kind, x, 4, x, 16, f"{name} {number(known)}"))
     parts.append(_dot(colour, onto(value, low, high, worst, best), 10, 5.5))
-    head = '<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">'
-    return f"{head}{''.join(parts)}</svg>"
+    return SCALE.format(joined(parts))

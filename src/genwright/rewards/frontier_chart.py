@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from genwright.evaluation.figure import number
+from genwright.reporting.markup import Markup, Templates
 from genwright.reporting.svg import Series, chart, legend
 from genwright.rewards.frontier_points import Frontier, Kind, Point
 
@@ -17,10 +17,11 @@ KINDS: dict[Kind, str] = {
     "supervised": "supervised training for as long",
     "before": "model of before",
 }
+HTML = Templates("genwright.rewards", "page.html")
 ACROSS = "nats a sample from the model of before"
 
 
-def frontier_html(found: Frontier, real: float) -> str:
+def frontier_html(found: Frontier, real: float) -> Markup:
     """Chart and table. real: the reward of real data, NaN where that is not known."""
     curves = [
         _series(kind, name, colour, found.points)
@@ -28,14 +29,14 @@ def frontier_html(found: Frontier, real: float) -> str:
     ]
     curves = [curve for curve in curves if curve.x]
     drawn = chart(curves, {"real data": real}, label="reward", across=ACROSS)
-    names = f'<div class="legend">{legend(curves)}</div>'
-    left_out = "".join(f"<p class='soft'>{escape(text)}</p>" for text in found.left_out)
     about = (
-        f"<p class='soft'>At step {found.step:,}, {found.samples:,} samples of each, questions of"
+        f"At step {found.step:,}, {found.samples:,} samples of each, questions of"
         f" {'held-out' if found.split == 'held_out' else 'training'} data. The way of best-of-n is"
-        " a bound: it went no further.</p>"
+        " a bound: it went no further."
     )
-    return f'<div class="card wide">{names}{drawn}</div>{about}{_table(found.points)}{left_out}'
+    heads = ("", "reward", ACROSS, "different 4-grams", "real held-out data", "cost")
+    rows = [_cells(point) for point in found.points]
+    return HTML.frontier(legend(curves), drawn, about, heads, rows, found.left_out)
 
 
 def _series(kind: Kind, name: str, colour: int, points: Sequence[Point]) -> Series:
@@ -50,29 +51,18 @@ def _way(point: Point) -> float:
     return point.kl
 
 
-def _table(points: Sequence[Point]) -> str:
-    heads = ("", "reward", ACROSS, "different 4-grams", "real held-out data", "cost")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    lines = "".join(f"<tr>{_cells(point)}</tr>" for point in points)
-    return f'<div class="card"><table><tr>{head}</tr>{lines}</table></div>'
-
-
-def _cells(point: Point) -> str:
+def _cells(point: Point) -> list[str]:
     way = number(round(point.kl, 3))
     distinct = "-" if point.distinct_4 is None else f"{point.distinct_4:.1%}"
     held_out = "-" if point.held_out is None else f"{number(point.held_out)} nats/token"
     cost = f"{point.seconds:,.0f} s of training" if point.seconds else "-"
     if point.draws > 1:
         cost = f"{point.draws} draws a sample"
-    reward = (
-        f"<b>{number(round(point.reward, 4))}</b><small>± {number(round(point.error, 4))}</small>"
-    )
-    cells = (
-        escape(point.name),
-        reward,
+    return [
+        point.name,
+        HTML.mean(number(round(point.reward, 4)), number(round(point.error, 4)), ""),
         f"at most {way}" if point.is_bound else way,
         distinct,
         held_out,
         cost,
-    )
-    return "".join(f"<td>{cell}</td>" for cell in cells)
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +16,7 @@ from genwright.evaluation.figure import Figure, number, shown
 from genwright.objectives.terms import Term
 from genwright.reporting.fragments import soft
 from genwright.reporting.lead import Lead
+from genwright.reporting.markup import Markup, Templates, joined, trusted
 from genwright.rewards.before_after import BeforeAfter, before_after
 from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.frontier_points import read_frontier
@@ -32,12 +32,13 @@ PAIRS = 4  # samples that are shown before and after
 # curves that come first, behind those of the reward
 CURVES = ("kl", "entropy", "distinct_4", "length", "truncated", "dead_groups", "nearest")
 ALARMED = 5  # samples of an alarm that are shown
-MEASURED_NOTE = soft(
+HTML = Templates("genwright.rewards", "page.html")
+MEASURED_NOTE = (
     "Measured for this page: model before and after answer the same questions with the same random"
     " numbers, at temperature 1 from all tokens. ± is a standard error over samples, of the change"
     " over pairs of them."
 )
-PAIRS_NOTE = soft(
+PAIRS_NOTE = (
     "The first samples of the first questions, not chosen; left of before, right of after, of the"
     " same random numbers. What measures have found is marked at its place."
 )
@@ -58,8 +59,8 @@ def lead(run: TrainedRun) -> Lead:
     reward = found.reward
     assert reward is not None  # of what was measured
     sections = [
-        Section("What it earns", _table(run, found, reward), MEASURED_NOTE),
-        Section("Before and after", _pairs(run, found, reward), PAIRS_NOTE),
+        Section("What it earns", _table(run, found, reward), soft(MEASURED_NOTE)),
+        Section("Before and after", _pairs(run, found, reward), soft(PAIRS_NOTE)),
         Section("Reward and divergence", _frontier(run, found)),
         Section("When it was gamed", _alarmed(run)),
     ]
@@ -118,14 +119,15 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 # ---- the table
 
 
-def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
+def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> Markup:
     """Terms, of real data, before, after, and noise; what is not rewarded and moved away from real
     data; and, folded, what else is measured."""
-    lines = [_row("<b>reward</b><small>the weighted sum</small>", "", _rewards(found))]
+    lines = [
+        HTML.row(HTML.reward(), "", _means(_rewards(found), ""), *_change(_rewards(found), ""))
+    ]
     for name, term in reward.terms.items():
-        label = f"{escape(name)}<small>{escape(_role(term))}</small>"
         values = [state.terms[name] for state in found.states]
-        lines.append(_row(label, reward.measures[name].unit, values))
+        lines.append(_row(name, _role(term), reward.measures[name].unit, values))
     units = {name: measure.unit for name, measure in kind_of(run).measures.items()}
     moved = moved_away(found)
     others = [name for name in known(found) if name not in moved]
@@ -134,25 +136,24 @@ def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
     html = _of_states(found, lines)
     if others:
         rows = [_watched_row(found, name, units, "not rewarded") for name in others]
-        summary = f"<summary>not rewarded, and measured too: {len(others)}</summary>"
-        html += f"<details>{summary}{_of_states(found, rows)}</details>"
+        summary = f"not rewarded, and measured too: {len(others)}"
+        html += HTML.folded(summary, _of_states(found, rows))
     return html
 
 
-def _of_states(found: BeforeAfter, lines: Sequence[str]) -> str:
+def _of_states(found: BeforeAfter, lines: Sequence[Markup]) -> Markup:
     """A table with the columns of `_row`."""
     names = ("real data", "before", "after", "noise")
-    heads = ""
+    heads = []
     for name, state in zip(names, found.states, strict=True):
-        heads += f"<th>{name}<br>of {len(state.samples):,}</th>"
-    head = f"<tr><th>measure</th><th>unit</th>{heads}<th>change</th></tr>"
-    return f'<div class="card"><table>{head}{"".join(lines)}</table></div>'
+        heads.append((name, f"of {len(state.samples):,}"))
+    return HTML.of_states(heads, lines)
 
 
-def _watched_row(found: BeforeAfter, name: str, units: Mapping[str, str], role: str) -> str:
+def _watched_row(found: BeforeAfter, name: str, units: Mapping[str, str], role: str) -> Markup:
     """units: of the content's measures; a person's own may be missing."""
     values = [state.watched[name] for state in found.states]
-    return _row(f"{escape(name)}<small>{role}</small>", units.get(name, ""), values)
+    return _row(name, role, units.get(name, ""), values)
 
 
 def _rewards(found: BeforeAfter) -> list[Tensor]:
@@ -168,31 +169,39 @@ def _role(term: Term) -> str:
     return f"rewarded, weight {number(term.weight)}"
 
 
-def _row(label: str, unit: str, values: Sequence[Tensor]) -> str:
+def _row(name: str, role: str, unit: str, values: Sequence[Tensor]) -> Markup:
     """values: (n,) of real data, before, after, and noise."""
-    cells = "".join(f'<td class="value">{_mean_shown(of, unit)}</td>' for of in values)
+    label = HTML.label(name, role)
+    return HTML.row(label, unit, _means(values, unit), *_change(values, unit))
+
+
+def _means(values: Sequence[Tensor], unit: str) -> list[Markup]:
+    return [_mean_shown(of, unit) for of in values]
+
+
+def _change(values: Sequence[Tensor], unit: str) -> tuple[str, str]:
+    """How much it changed, with its standard error; nothing of fewer than two pairs."""
     _, before, after, _ = values
     change = after - before
     change = change[~change.isnan()]
-    text = ""
-    if len(change) > 1:
-        error = float(change.std()) / math.sqrt(len(change))
-        text = f"{_signed(float(change.mean()), unit)}<small>± {shown(error, unit)}</small>"
-    return f'<tr><td>{label}</td><td>{escape(unit)}</td>{cells}<td class="value">{text}</td></tr>'
+    if len(change) < 2:
+        return "", ""
+    error = float(change.std()) / math.sqrt(len(change))
+    return _signed(float(change.mean()), unit), shown(error, unit)
 
 
-def _mean_shown(values: Tensor, unit: str) -> str:
+def _mean_shown(values: Tensor, unit: str) -> Markup:
     """A mean with its standard error, and of how many where that is not all."""
     known = values[~values.isnan()]
     if not len(known):
-        return "-"
-    text = f"<b>{shown(float(known.mean()), unit)}</b>"
+        return Markup("-")
+    error = ""
+    count = ""
     if len(known) > 1:
-        error = float(known.std()) / math.sqrt(len(known))
-        text += f"<small>± {shown(error, unit)}</small>"
+        error = shown(float(known.std()) / math.sqrt(len(known)), unit)
     if len(known) < len(values):
-        text += f"<small>of {len(known):,}</small>"
-    return text
+        count = f"of {len(known):,}"
+    return HTML.mean(shown(float(known.mean()), unit), error, count)
 
 
 def _signed(value: float, unit: str) -> str:
@@ -200,7 +209,7 @@ def _signed(value: float, unit: str) -> str:
     return f"+{text}" if value >= 0 else f"−{text}"
 
 
-def _whole(found: BeforeAfter) -> list[str]:
+def _whole(found: BeforeAfter) -> list[Markup]:
     """What is measured of all samples together."""
     lines = []
     of_all = {
@@ -208,30 +217,25 @@ def _whole(found: BeforeAfter) -> list[str]:
         "cut by their length": [state.truncated for state in (found.before, found.after)],
     }
     for name, (before, after) in of_all.items():
-        cells = "".join(
-            f'<td class="value"><b>{shown(value, "share")}</b></td>' for value in (before, after)
-        )
-        change = f'<td class="value">{_signed(after - before, "share")}</td>'
-        label = f"<td>{name}<small>of all samples together</small></td><td>share</td>"
-        lines.append(f"<tr>{label}<td>-</td>{cells}<td>-</td>{change}</tr>")
+        values = [shown(value, "share") for value in (before, after)]
+        lines.append(HTML.whole(name, values, _signed(after - before, "share")))
     return lines
 
 
 # ---- samples
 
 
-def _pairs(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
+def _pairs(run: TrainedRun, found: BeforeAfter, reward: Reward) -> Markup:
     """The first candidate of the first questions, before and after."""
-    rows = range(0, found.count, found.candidates)[:PAIRS]
-    html = ""
-    for row in rows:
+    html = []
+    for row in range(0, found.count, found.candidates)[:PAIRS]:
         before = _card(run, "before", found.before, row, reward)
         after = _card(run, "after", found.after, row, reward)
-        html += f'<div class="pair samples">{before}{after}</div>'
-    return html
+        html.append(HTML.pair(before, after))
+    return joined(html)
 
 
-def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) -> str:
+def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) -> Markup:
     earned = [f"reward {number(float(of.reward[row]))}"]
     for term, values in of.terms.items():
         unit = reward.measures[term].unit
@@ -239,7 +243,7 @@ def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) ->
     title = f"{name}: {', '.join(earned)}"
     sample = of.samples[row]
     html = kind_of(run).view.show(sample, marks_of(run, sample, reward)).html
-    return f'<div class="card"><h3>{escape(title)}</h3>{html}</div>'
+    return HTML.card(title, trusted(html))
 
 
 def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:
@@ -257,18 +261,18 @@ def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:
     return marks
 
 
-def _frontier(run: TrainedRun, found: BeforeAfter) -> str:
+def _frontier(run: TrainedRun, found: BeforeAfter) -> Markup:
     """The run beside its alternatives, where that was measured (`genwright reward frontier`)."""
     measured = read_frontier(run.folder)
     if measured is None:
-        return ""
+        return Markup()
     return frontier_html(measured, found.real.mean_reward)
 
 
-def _alarmed(run: TrainedRun) -> str:
+def _alarmed(run: TrainedRun) -> Markup:
     """The samples that an alarm has shown."""
     entries = [entry for entry in read(run.folder / FILE) if "alarm" in entry][:ALARMED]
-    html = ""
+    html = []
     for entry in entries:
         question = Question(tuple(entry["question"]), entry.get("prompt"))
         tokens = entry["tokens"]
@@ -281,8 +285,8 @@ def _alarmed(run: TrainedRun) -> str:
         )
         title = f"step {entry['step']:,}: reward {number(entry['reward'])}"
         shown_html = kind_of(run).view.show(sample).html
-        html += f'<div class="card"><h3>{escape(title)}</h3>{shown_html}</div>'
-    return html
+        html.append(HTML.card(title, trusted(shown_html)))
+    return joined(html)
 
 
 register("page", "rollouts", lead)

@@ -44,6 +44,7 @@ from genwright.evaluation.measures import measure_figures
 from genwright.evaluation.pilot import SampleCounts
 from genwright.recipe.options import read_options
 from genwright.recipe.schema import Recipe
+from genwright.reporting.markup import joined, trusted
 from genwright.runs.checkpoint_figures import Evaluation
 from genwright.runs.objective_figures import SEEN, held_out_figures, objective_figures
 from genwright.runs.trained import TrainedRun
@@ -134,8 +135,8 @@ class Content:
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
         """What a report shows of a run beside its figures: some samples."""
         events = self.sampler.draw(run.opened(), self.sampler_options(), n=SHOWN)
-        shown = [self.view.show(event.sample).html for event in events if isinstance(event, Drawn)]
-        return [Section("Samples", "".join(shown))]
+        shown = [event.sample for event in events if isinstance(event, Drawn)]
+        return [Section("Samples", joined(trusted(self.view.show(one).html) for one in shown))]
 
     def sizes(self, run: TrainedRun) -> dict[str, Any]:
         """Sizes of the model that a report names beside its parameters."""

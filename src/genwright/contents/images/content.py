@@ -22,7 +22,7 @@ from genwright.evaluation.array_watcher import watched_on
 from genwright.evaluation.features import extractor
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.reporting.png import figure
+from genwright.reporting.png import figure, figures
 from genwright.runs.content import SEEN, Content, averaged_words
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class PictureContent(Content):
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
         """The files of the gallery, side by side; no section where the run has none."""
-        pictures = "".join(map(figure, gallery(run)))
-        return [Section("Pictures", f'<div class="figures">{pictures}</div>')] if pictures else []
+        pictures = [figure(picture) for picture in gallery(run)]
+        return [Section("Pictures", figures(pictures))] if pictures else []
 
     def first_seen(self, first: FirstBatch) -> FirstSeen:
         """The chosen rows as the stream gave them; nothing where the batch holds codes and no

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -57,7 +56,7 @@ class PictureView:
     def show(self, sample: Sample, marks: Sequence[Mark] = ()) -> Fragment:
         """An image, enlarged by a whole factor; what is marked is said below it."""
         caption = ", ".join(mark.note for mark in marks if mark.note)
-        title = escape(str(sample.prompt)) if sample.prompt else f"Sample {sample.number + 1}"
+        title = str(sample.prompt) if sample.prompt else f"Sample {sample.number + 1}"
         png = drawing.grid(sample.content[None], 1)
         return Fragment(figure(Picture(title, caption, png, small=True)))
 

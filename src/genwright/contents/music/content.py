@@ -22,6 +22,7 @@ from genwright.core.progress import track
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
+from genwright.reporting.markup import joined
 from genwright.runs.content import Content
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ class MusicContent(Content):
         real = dataset.scores("held_out", COMPARED)
         for score in dataset.scores("held_out", 1):
             shown.append(("Held-out music, for comparison", first_bars(score, BARS)))
-        cards = ""
+        cards = []
         for title, score in track(shown, "engraving pieces"):
-            cards += piece_card(title, score)
+            cards.append(piece_card(title, score))
         sets = {
             f"these {len(samples)} samples": samples,
             f"{HELD_OUT}, {len(real)} pieces": real,
         }
-        return [Section("Music", cards + spread_cards(sets))]
+        return [Section("Music", joined([*cards, spread_cards(sets)]))]
 
     def split_remarks(self, summary: Mapping[str, Any]) -> list[str]:
         """How many held-out pieces share a tune with a training piece; nothing where none does."""

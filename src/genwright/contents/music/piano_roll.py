@@ -4,11 +4,12 @@ Nothing runs and nothing is fetched; colours are those of the report's page wher
 """
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from genwright.contents.music.engraving import PAPER
 from genwright.contents.music.score import Note, Score, apart, edges, first_number, notes_of
 from genwright.contents.music.write import checked, names
+from genwright.reporting.markup import Markup, joined
+from genwright.reporting.svg import TITLE
 
 # --c0 .. --c5 of page.css, for an SVG that stands alone
 INKS = ("2563eb", "d9480f", "0f8a5f", "9333ea", "0891b2", "be185d")
@@ -23,6 +24,20 @@ ROW = 6  # of a semitone
 WIDTH = 926  # of all steps, at least
 QUARTER = 10  # of a quarter note, at least: a long piece is scrolled
 LETTER = 7  # of a name
+
+ROLL = Markup(
+    '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="piano roll" '
+    'viewBox="{}" style="{}">{}</svg>'
+)
+BOX = Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="{}" rx="1.5"/>')
+VOICE = Markup('<g style="fill:var({});fill-opacity:.85">{}{}</g>')
+SPOT = Markup('<circle cx="{:.1f}" cy="{}" r="4" style="fill:{}"/>')
+RING = Markup('<g style="fill:transparent;stroke:{};stroke-width:2">{}{}{}</g>')
+LINE = Markup('<path d="{}" style="stroke:var({});stroke-width:1"/>')
+LABEL = Markup(
+    '<text x="{:.1f}" y="{}" text-anchor="{}"'
+    ' style="font:11px system-ui,sans-serif;fill:var({})">{}</text>'
+)
 
 
 class _Roll:
@@ -44,18 +59,15 @@ class _Roll:
     def y(self, pitch: int) -> int:
         return ABOVE + ROW * (self.top - pitch)
 
-    def boxes(self, notes: Iterable[Note]) -> str:
+    def boxes(self, notes: Iterable[Note]) -> Markup:
         """A box a note."""
-        boxes = ""
+        boxes = []
         for note in notes:
             width = max(1.5, self.step * note.length - 1)
-            boxes += (
-                f'<rect x="{self.x(note.start):.1f}" y="{self.y(note.pitch)}" '
-                f'width="{width:.1f}" height="{ROW}" rx="1.5"/>'
-            )
-        return boxes
+            boxes.append(BOX.format(self.x(note.start), self.y(note.pitch), width, ROW))
+        return joined(boxes)
 
-    def grid(self) -> list[str]:
+    def grid(self) -> list[Markup]:
         """Names of the octaves, then lines of bars and octaves, every fourth bar's number."""
         lines = []
         for bar, start in enumerate(self.bars):
@@ -73,7 +85,7 @@ class _Roll:
             numbers.append(_label(self.x(self.bars[bar]) + 2, ABOVE - 4, number))
         return octave_names + lines + numbers
 
-    def voices(self) -> list[str]:
+    def voices(self) -> list[Markup]:
         """The notes of each voice, and its name in its colour."""
         parts = []
         x = float(LEFT)
@@ -81,29 +93,23 @@ class _Roll:
             name = names(self.score)[voice] or f"Voice {voice + 1}"
             number = voice % len(INKS)
             ink = f"--c{number},#{INKS[number]}"
-            parts.append(
-                f'<g style="fill:var({ink});fill-opacity:.85"><title>{escape(name)}</title>'
-                f"{self.boxes(apart(notes))}</g>"
-            )
+            parts.append(VOICE.format(ink, TITLE.format(name), self.boxes(apart(notes))))
             parts.append(_label(x, 14, name, ink))
             x += LETTER * len(name) + 16
         return parts
 
-    def mark(self, step: int, voices: Sequence[int], text: str) -> str:
+    def mark(self, step: int, voices: Sequence[int], text: str) -> Markup:
         """A ring around what sounds in these voices at a step, and a spot above."""
         sounding = []
         for voice in voices or range(len(self.score.voices)):
             for note in self.score.voices[voice]:
                 if note.start <= step < note.start + note.length:
                     sounding.append(note)
-        spot = f'<circle cx="{self.x(step):.1f}" cy="{ABOVE}" r="4" style="fill:{MARK}"/>'
-        return (
-            f'<g style="fill:transparent;stroke:{MARK};stroke-width:2">'
-            f"<title>{escape(text)}</title>{self.boxes(sounding)}{spot}</g>"
-        )
+        spot = SPOT.format(self.x(step), ABOVE, MARK)
+        return RING.format(MARK, TITLE.format(text), self.boxes(sounding), spot)
 
 
-def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]] = ()) -> str:
+def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]] = ()) -> Markup:
     """Time to the right, pitch upwards, a colour a voice. marks: (step, voices, text) of faults and
     the like, ringed, with the text under the pointer; no voices: all. Raises GenwrightError for an
     empty score."""
@@ -113,18 +119,13 @@ def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]]
     least_width = roll.width if roll.width > 980 else 0
     box = f"0 0 {roll.width:.0f} {roll.below + 4}"
     style = f"{PAPER};min-width:{least_width:.0f}px"
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="piano roll" '
-        f'viewBox="{box}" style="{style}">{"".join(parts)}</svg>'
-    )
+    return ROLL.format(box, style, joined(parts))
 
 
-def _line(path: str, strong: bool) -> str:
+def _line(path: str, strong: bool) -> Markup:
     ink = STRONG_LINE if strong else FAINT_LINE
-    return f'<path d="{path}" style="stroke:var({ink});stroke-width:1"/>'
+    return LINE.format(path, ink)
 
 
-def _label(x: float, y: int, text: str, ink: str = SOFT, anchor: str = "start") -> str:
-    style = f"font:11px system-ui,sans-serif;fill:var({ink})"
-    place = f'x="{x:.1f}" y="{y}"'
-    return f'<text {place} text-anchor="{anchor}" style="{style}">{escape(text)}</text>'
+def _label(x: float, y: int, text: str, ink: str = SOFT, anchor: str = "start") -> Markup:
+    return LABEL.format(x, y, anchor, ink, text)

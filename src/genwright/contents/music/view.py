@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,8 +20,10 @@ from genwright.contents.music.sound import player
 from genwright.contents.music.voice_leading import faults, labels
 from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
 from genwright.core.errors import GenwrightError
+from genwright.reporting.markup import Markup, Templates, joined, trusted
 from genwright.reporting.svg import Series, chart, legend
 
+HTML = Templates("genwright.contents.music", "view.html")
 VOICES = "SATB"
 EXCERPT = 1300  # width of the page of a few bars
 
@@ -88,10 +89,10 @@ def _row_of(score: Score, codec: Any, step: int) -> int:
 Ringed = Sequence[tuple[int, Sequence[int], str]]  # step, voices, what is said of it
 
 
-def piece_card(title: str, score: Score, ringed: Ringed = ()) -> str:
-    """A piece as HTML; of four voices chords are named, and faults of voice-leading are ringed."""
+def piece_card(title: str, score: Score, ringed: Ringed = ()) -> Markup:
+    """A piece; of four voices chords are named, and faults of voice-leading are ringed."""
     if not any(score.voices):
-        return f'<div class="card music"><h3>{escape(title)}: without a note</h3></div>'
+        return HTML.silent(title)
     named: dict[int, str] = {}
     rings = list(ringed)
     note = ""
@@ -103,37 +104,29 @@ def piece_card(title: str, score: Score, ringed: Ringed = ()) -> str:
             words = f"{fault.kind}, bar {fault.bar} beat {fault.beat:g}, {voices}"
             rings.append((fault.step, fault.voices, words))
         if found:
-            note = (
-                f"<small>{len(found)} faults of voice-leading are ringed in the piano roll</small>"
-            )
-    roll = piano_roll_svg(score, rings)
-    folded = f"<details><summary>piano roll</summary>{roll}</details>"
-    return (
-        f'<div class="card music"><h3>{escape(title)}</h3>{player(score)}'
-        f"{notation_svg(score, named)}{folded}{note}</div>"
-    )
+            note = f"{len(found)} faults of voice-leading are ringed in the piano roll"
+    drawn = trusted(notation_svg(score, named))
+    return HTML.piece(title, trusted(player(score)), drawn, piano_roll_svg(score, rings), note)
 
 
-def excerpt(title: str, score: Score) -> str:
-    """The notation of a short piece as HTML, without its sound; where it cannot be drawn, its piano
+def excerpt(title: str, score: Score) -> Markup:
+    """The notation of a short piece, without its sound; where it cannot be drawn, its piano
     roll."""
     if not any(score.voices):
-        return f'<div class="card music"><h3>{escape(title)}: without a note</h3></div>'
+        return HTML.silent(title)
     try:
-        drawn = notation_svg(replace(score, facts={}), width=EXCERPT)  # the title is above
+        # the title is above
+        drawn = trusted(notation_svg(replace(score, facts={}), width=EXCERPT))
     except GenwrightError:  # verovio is not installed, or cannot draw it
         drawn = piano_roll_svg(score)
-    return (
-        f'<div class="card music"><h3>{escape(title)}</h3>'
-        f'<div style="max-width:{EXCERPT // 2}px">{drawn}</div></div>'
-    )
+    return HTML.excerpt(title, EXCERPT // 2, drawn)
 
 
-def spread_cards(sets: Mapping[str, Sequence[Score]]) -> str:
-    """Histograms of pitch and duration, a curve for each set of pieces, as HTML."""
+def spread_cards(sets: Mapping[str, Sequence[Score]]) -> Markup:
+    """Histograms of pitch and duration, a curve for each set of pieces."""
     tables = {kind: histograms(scores) for kind, scores in sets.items() if scores}
     across = {"pitch": "MIDI pitch", "duration": "duration in sixteenths"}
-    cards = ""
+    cards = []
     for name, words in across.items():
         shares = {kind: table[name].mean(0) for kind, table in tables.items()}
         heard = np.flatnonzero(sum(shares.values()))
@@ -145,5 +138,5 @@ def spread_cards(sets: Mapping[str, Sequence[Score]]) -> str:
             for colour, (kind, share) in enumerate(shares.items())
         ]
         drawn = chart(series, label="share of notes", zero=True, across=words)
-        cards += f'<div class="card wide"><div class="legend">{legend(series)}</div>{drawn}</div>'
-    return cards
+        cards.append(HTML.spread(legend(series), drawn))
+    return joined(cards)

@@ -21,7 +21,7 @@ from genwright.evaluation.distances import mixture
 from genwright.evaluation.features import extractor, of_split
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.reporting.png import Picture, figure, kept_on_the_way, write
+from genwright.reporting.png import Picture, figure, figures, kept_on_the_way, write
 from genwright.runs.content import SEEN, Content, averaged_words
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class PointContent(Content):
         )
         pictures = [Picture("Samples", caption, scatter(samples, real))]
         pictures += kept_on_the_way(run.folder / "samples")
-        html = "".join(map(figure, pictures))
-        return [Section("Pictures", f'<div class="figures">{html}</div>')]
+        return [Section("Pictures", figures([figure(picture) for picture in pictures]))]
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> PointWatcher:
         """Draws `samples` points at each evaluation, all of one seed, so that they can be

@@ -13,9 +13,11 @@ from genwright.contents.points.drawing import scatter
 from genwright.contents.points.options import SampleOptions
 from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
 from genwright.evaluation.features import of_split
+from genwright.reporting.markup import Markup
 from genwright.reporting.png import write
 from genwright.sampling.latent_drawer import asked_way
 
+POINT = Markup("<code>({:.4g}, {:.4g})</code>{}")
 REAL = 2000  # real points that stand behind samples
 
 
@@ -43,7 +45,7 @@ class PointView:
         """Its coordinates."""
         x, y = sample.content.tolist()
         notes = "".join(f" ({mark.note})" for mark in marks if mark.note)
-        return Fragment(f"<code>({x:.4g}, {y:.4g})</code>{notes}")
+        return Fragment(POINT.format(x, y, notes))
 
     def parts(self, sample: Sample, codec: Any) -> list[Part]:
         """The two coordinates, one flat value each."""

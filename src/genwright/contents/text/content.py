@@ -25,6 +25,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
 from genwright.models import hf
 from genwright.models.transformer import Transformer
+from genwright.reporting.markup import Markup, joined
 from genwright.runs.content import Content, Exporter
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # samples in a report
 TOKENS = 160  # of an example that `inspect` prints
-SAMPLES_NOTE = (
+SAMPLES_NOTE = Markup(
     '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
     '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training '
     "data. Samples that continue a prompt were drawn as the recipe samples; the others at "
@@ -74,8 +75,8 @@ class TextContent(Content):
         """Samples of the evaluation, or passages whose gaps were filled."""
         texts = [kept for kept in evaluation.samples if "text" in kept]
         filled = [kept for kept in evaluation.samples if "gaps" in kept]
-        cards = "".join(sample_card(kept, evaluation.step) for kept in texts[:SHOWN])
-        fills = "".join(fill_card(kept) for kept in filled)
+        cards = joined(sample_card(kept, evaluation.step) for kept in texts[:SHOWN])
+        fills = joined(fill_card(kept) for kept in filled)
         return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills)]
 
     def as_text(self, sample: Sample) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,7 +14,9 @@ from genwright.contents.text.generate import Generated
 from genwright.contents.text.options import SampleOptions
 from genwright.core.content import Drawn, Event, Fragment, Mark, Opened, Part, Partial, Sample
 from genwright.core.files import write_whole
+from genwright.reporting.markup import Markup, Templates, joined
 
+HTML = Templates("genwright.contents.text", "view.html")
 # what a terminal would obey
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -46,7 +47,7 @@ class TextView:
 
     def show(self, sample: Sample, marks: Sequence[Mark] = ()) -> Fragment:
         """Preformatted text: the prompt marked, what is marked "copied" underlined."""
-        return Fragment(f"<pre>{marked(whole_text(sample), marks)}</pre>")
+        return Fragment(HTML.text(marked(whole_text(sample), marks)))
 
     def parts(self, sample: Sample, codec: Any) -> list[Part]:
         """Its tokens."""
@@ -64,8 +65,8 @@ def whole_text(sample: Sample) -> str:
     return content.text if isinstance(content, Filled) else str(content)
 
 
-def marked(text: str, marks: Sequence[Mark]) -> str:
-    """A text as HTML. Marks: "prompt" is highlighted, "copied" underlined; where they overlap
+def marked(text: str, marks: Sequence[Mark]) -> Markup:
+    """A text on a page. Marks: "prompt" is highlighted, "copied" underlined; where they overlap
     both. Of any other kind: highlighted, with its note on hovering."""
     places = {0, len(text)}
     for mark in marks:
@@ -73,18 +74,18 @@ def marked(text: str, marks: Sequence[Mark]) -> str:
     edges = sorted(places)
     out = []
     for start, stop in zip(edges, edges[1:], strict=False):
-        piece = escape(text[start:stop])
+        piece: str = text[start:stop]
         here = [mark for mark in marks if mark.start <= start and stop <= mark.stop]
         kinds = {mark.kind for mark in here}
         if "copied" in kinds:
-            piece = f'<u class="copy">{piece}</u>'
+            piece = HTML.copied(piece)
         if "prompt" in kinds:
-            piece = f'<mark class="prompt">{piece}</mark>'
+            piece = HTML.prompt(piece)
         for kind in sorted(kinds - {"copied", "prompt"}):
             notes = ", ".join(mark.note for mark in here if mark.kind == kind)
-            piece = f'<mark class="{escape(kind)}" title="{escape(notes)}">{piece}</mark>'
+            piece = HTML.noted(kind, notes, piece)
         out.append(piece)
-    return "".join(out)
+    return joined(out)
 
 
 def _inside(place: int, text: str) -> int:
@@ -152,9 +153,9 @@ class _FilledPrinter:
 # ---- on a report's page
 
 
-def sample_card(kept: Mapping[str, Any], step: int) -> str:
-    """A sample of an evaluation (prompt, text, span of the copied characters or None), as HTML.
-    step: of the weights that wrote it."""
+def sample_card(kept: Mapping[str, Any], step: int) -> Markup:
+    """A sample of an evaluation (prompt, text, span of the copied characters or None). step: of the
+    weights that wrote it."""
     prompt = kept["prompt"]
     text = prompt + kept["text"]
     span = kept["span"]
@@ -163,26 +164,19 @@ def sample_card(kept: Mapping[str, Any], step: int) -> str:
     if span and span[1] > span[0]:
         marks.append(Mark(span[0], span[1], "copied"))
         notes.append(f"longest piece of the training data: {span[1] - span[0]:,} characters")
-    note = escape("; ".join(notes))
-    return f'<div class="card"><pre>{marked(text, marks)}</pre><small>{note}</small></div>'
+    return HTML.sample(marked(text, marks), "; ".join(notes))
 
 
-def fill_card(kept: Mapping[str, Any]) -> str:
+def fill_card(kept: Mapping[str, Any]) -> Markup:
     """A passage whose gaps a model filled (parts around the gaps, one more than `gaps`; of each gap
-    the candidates with their probabilities, best first), as HTML."""
-    line = ""
-    bars = ""
+    the candidates with their probabilities, best first)."""
+    pieces: list[tuple[str, str | None]] = []  # of the text: (before a gap, what fills it)
+    gaps = []  # of each: (word, width of its bar, probability)
     for part, gap in zip(kept["parts"], [*kept["gaps"], None], strict=True):
-        line += escape(part)
         if gap is None:
+            pieces.append((part, None))
             continue
-        best = gap[0][0] if gap else "?"
-        line += f'<mark class="prompt">{escape(best)}</mark>'
-        rows = "".join(_bar(word, probability) for word, probability in gap)
-        bars += f'<div class="bars">{rows}</div>'
-    return f'<div class="card"><div class="fill">{line}</div>{bars}</div>'
-
-
-def _bar(word: str, probability: float) -> str:
-    width = f"width:{probability * 100:.1f}%"
-    return f'<code>{escape(word)}</code><i style="{width}"></i><span>{probability:.1%}</span>'
+        pieces.append((part, gap[0][0] if gap else "?"))
+        bars = [(word, f"{chance * 100:.1f}%", f"{chance:.1%}") for word, chance in gap]
+        gaps.append(bars)
+    return HTML.filled(pieces, gaps)
