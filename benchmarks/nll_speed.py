@@ -122,8 +122,8 @@ def main() -> None:
 
     torch.set_num_threads(a.threads)
     x, y = pictures(a.data)
-    objective, state, _ = train(
-        x, "mlp-vae", a.minutes, {}, {"samples": 1}, {}, 0, time.perf_counter, torch.float32
+    objective, *_ = train(
+        x, "mlp-vae", a.minutes, {}, {"samples": 1}, {}, 0, time.perf_counter, "fp32"
     )
     test = binarised(y[: a.pictures], Draws(20, 0, torch.arange(a.pictures)))
     figures: dict = {}
