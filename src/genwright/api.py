@@ -26,6 +26,7 @@ from genwright.rewards.user_file import (
     with_terms,
 )
 from genwright.runs.drawing import shown_events
+from genwright.runs.new_files import write_new
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
 from genwright.runs.run import Run, load, report
@@ -125,18 +126,21 @@ def named_again(folders: Sequence[str | Path], reward: str | Sequence[str]) -> l
 
 def sample(run: Run, options: Any) -> list[Path]:
     """Draws what the options ask for and writes it as files, into the folder that they name or
-    RUN/samples. Returns the paths. Raises GenwrightError."""
+    RUN/samples; where that holds files of the same names, into a numbered folder in it, so that
+    nothing is replaced. Returns the paths. Raises GenwrightError."""
     folder = Path(options.output or run.folder / "samples")
     events = shown_events(run.draw(options))
     samples = [event.sample for event in events if isinstance(event, Drawn)]
-    before = set(folder.iterdir()) if folder.is_dir() else set()
-    written = run.kind.view.write(samples, folder, options, run.opened())
-    replaced = before.intersection(written)
-    if replaced:
-        log.warning(
-            "what was in %s before was replaced, for example %s; --output DIR keeps both",
+
+    def write(draft: Path) -> list[Path]:
+        return run.kind.view.write(samples, draft, options, run.opened())
+
+    written = write_new(folder, write)
+    if written and folder not in (path.parent for path in written):
+        log.info(
+            "%s holds files of an earlier call, which stay: these are in %s",
             folder,
-            min(replaced).name,
+            written[0].parent,
         )
     return written
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from genwright.core.content import Advanced, Drawn, Sample
 from genwright.core.errors import GenwrightError
 from genwright.recipe.schema import Recipe
 from genwright.runs import train as runs_train
+from genwright.runs.new_files import write_new
 from genwright.training import checkpoint
 from genwright.training.records import read, without_clock
 
@@ -667,20 +669,66 @@ def test_too_many_processes_are_refused_before_one_is_started(tiny, tmp_path, mo
     assert not (tmp_path / "r").exists()
 
 
-def test_files_of_earlier_samples_are_replaced_with_a_word(tmp_path, caplog):
+def drawn_once(folder):
+    """A run in a folder that draws one text."""
+
     def draw(options):
         yield Drawn(Sample("a text", number=0))
         yield Advanced(1, 1)
 
     kind = SimpleNamespace(view=TextView())
-    run = SimpleNamespace(folder=tmp_path, kind=kind, draw=draw, opened=lambda: None)
-    options = SimpleNamespace(output=None)
+    return SimpleNamespace(folder=folder, kind=kind, draw=draw, opened=lambda: None)
+
+
+@pytest.mark.parametrize("output", [None, "others"])
+def test_files_of_earlier_samples_are_never_replaced(tmp_path, caplog, output):
+    run = drawn_once(tmp_path)
+    folder = tmp_path / (output or "samples")
+    options = SimpleNamespace(output=folder if output else None)
+    folder.mkdir()
+    (folder / "step-00000010.png").write_bytes(b"drawn while training")
     caplog.set_level("INFO", "genwright")
     (path,) = api.sample(run, options)
-    assert path.read_text() == "a text" and not caplog.messages
+    assert path == folder / "0001.txt" and path.read_text() == "a text" and not caplog.messages
     path.write_text("of the person's own")
-    assert api.sample(run, options) == [path]
-    (message,) = caplog.messages
-    assert "was replaced" in message and path.name in message and "--output" in message
-    options.output = tmp_path / "others"
-    assert api.sample(run, options) != [path] and len(caplog.messages) == 1
+    (folder / "3").write_text("a file where a folder would be")
+    assert api.sample(run, options) == [folder / "2" / "0001.txt"]
+    assert api.sample(run, options) == [folder / "4" / "0001.txt"]
+    assert path.read_text() == "of the person's own"
+    assert caplog.messages[0] == (
+        f"{folder} holds files of an earlier call, which stay: these are in {folder / '2'}"
+    )
+    assert {each.name for each in folder.iterdir()} == {
+        "0001.txt",
+        "step-00000010.png",
+        "2",
+        "3",
+        "4",
+    }
+
+
+def test_a_call_that_fails_leaves_no_files(tmp_path):
+    def write(draft):
+        (draft / "a.txt").write_text("half")
+        raise GenwrightError("it cannot be written", "do something")
+
+    with pytest.raises(GenwrightError):
+        write_new(tmp_path / "out", write)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_calls_at_the_same_time_replace_nothing_of_each_other(tmp_path):
+    def write_one(number):
+        def write(draft):
+            names = [draft / "grid.png", draft / "0001.png"]
+            for path in names:
+                path.write_text(str(number))
+            return names
+
+        return write_new(tmp_path, write)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(write_one, range(24)))
+    for number, paths in enumerate(found):
+        assert [path.read_text() for path in paths] == [str(number)] * 2
+    assert len({path for paths in found for path in paths}) == 48

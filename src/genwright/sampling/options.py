@@ -55,7 +55,7 @@ class FileOptions(Options):
     """Where samples that are files are written."""
 
     output: str | Path | None = Field(None, json_schema_extra=option(metavar="DIR"))
-    """Where to write. Default: RUN/samples."""
+    """Where to write; nothing there is replaced. Default: RUN/samples."""
 
 
 class SampleCount(Options):
