@@ -1,11 +1,16 @@
 """Gaps in text of bytes: what is hidden, and how candidates that are no character are shown."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
 from genwright.contents.text.codec import Bytes
-from genwright.contents.text.evaluate import gaps_in, states_of, whole_units
-from genwright.contents.text.fill import candidates, spelled
+from genwright.contents.text.content import marked_pieces
+from genwright.contents.text.evaluate import _beginnings, gaps_in, states_of, whole_units
+from genwright.contents.text.fill import candidates
+from genwright.contents.text.spelled import spelled
 from genwright.models.presets import TransformerSettings
 
 BYTES = Bytes().train(iter([]))
@@ -14,7 +19,29 @@ TEXT = "Über den Fluß führt 天地玄黃 eine Brücke, 宇宙洪荒 und zurü
 
 
 def test_bytes_of_a_part_of_a_character_are_spelled_out():
-    assert spelled(BYTES, 0xE5) == "<E5>" and spelled(BYTES, ord("a")) == "a"
+    assert spelled(BYTES, [0xE5]) == "<E5>" and spelled(BYTES, [ord("a")]) == "a"
+    end = BYTES.space.special["end"]
+    heaven = BYTES.encode("天")
+    assert spelled(BYTES, [*heaven, *heaven[:2], end, *heaven[2:], ord("b")], special=True) == (
+        "天<E5><A4><|end|><A9>b"
+    )
+    assert spelled(BYTES, BYTES.encode("a\ufffdb")) == "a\ufffdb"  # a character of the text
+
+
+def test_inspect_shows_no_replacement_character():
+    tokens = torch.tensor([BYTES.encode("天地玄")])
+    counted = torch.arange(tokens.shape[1]) % 4 == 1  # in the middle of characters
+    batch = {"inputs": tokens, "targets": torch.where(counted, tokens, -1)}
+    pieces = marked_pieces(batch, 0, BYTES)
+    assert pieces[:3] == [("<E5>", False), ("<A4>", True), ("<A9><E5><9C>", False)]
+    assert not any("\ufffd" in text for text, _ in pieces)
+
+
+def test_prompts_of_a_report_end_at_whole_characters():
+    texts = ["天地玄黃宇宙洪荒", "ab天地玄黃宇宙洪荒", "a"]
+    rows = [(str(number), np.array(BYTES.encode(text))) for number, text in enumerate(texts)]
+    dataset = SimpleNamespace(codec=BYTES, documents=lambda split: iter(rows))
+    assert _beginnings(dataset) == ["天地玄黃宇", "ab天地玄黃", "a"]
 
 
 def test_candidates_of_bytes_show_no_replacement_character():

@@ -13,6 +13,7 @@ from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.likelihoods import scorer_of_folder, scorer_of_run, twins_of
 from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
+from genwright.contents.text.spelled import spelled
 from genwright.contents.text.view import TextView, fill_card, sample_card
 from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, Section
 from genwright.core.contracts import Batch
@@ -147,7 +148,7 @@ class TextContent(Content):
 
 def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
     """Runs of counted and of other tokens of one example, decoded. Of causal models the targets are
-    shown: what is to be said."""
+    shown: what is to be said. Bytes that are no whole character are spelled out."""
     inputs = batch["inputs"][row, :TOKENS].tolist()
     targets = batch["targets"][row, :TOKENS].tolist()
     tokens: list[tuple[int, bool]] = []
@@ -160,7 +161,7 @@ def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
     pieces = []
     for counted, run in groupby(tokens, key=lambda pair: pair[1]):
         ids = [token for token, _ in run]
-        pieces.append((codec.decode(ids, special=True), counted))
+        pieces.append((spelled(codec, ids, special=True), counted))
     return pieces
 
 

@@ -129,11 +129,15 @@ def _is_python(dataset: TextDataset) -> bool:
 
 
 def _beginnings(dataset: TextDataset) -> list[str]:
-    """How some held-out documents begin, no two alike."""
-    begins = (
-        dataset.codec.decode(np.asarray(tokens[:PROMPT]).tolist())
-        for _, tokens in dataset.documents("held_out")
-    )
+    """How some held-out documents begin, in whole characters, no two alike."""
+    codec = dataset.codec
+    automaton = codec.space.automaton() if codec.space.automaton else None
+
+    def beginning(tokens: Any) -> str:
+        first = np.asarray(tokens[:PROMPT]).tolist()
+        return codec.decode(whole_units(automaton, first) if automaton else first)
+
+    begins = (beginning(tokens) for _, tokens in dataset.documents("held_out"))
     some = islice((text for text in begins if text.strip()), 4 * FILLED)
     return list(dict.fromkeys(some))[:FILLED]
 

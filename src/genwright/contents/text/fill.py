@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genwright.contents.text.spelled import spelled
 from genwright.core.automaton import Automaton
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -18,7 +19,6 @@ from genwright.sampling.gibbs import fill_tokens, without
 from genwright.sampling.step import needs_bidirectional
 from genwright.sampling.valid import may_fill
 
-PARTIAL = "\ufffd"  # what a codec shows for bytes that are no character
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
 
 
@@ -29,7 +29,7 @@ class Candidate:
     token: int
     """Its id."""
     text: str
-    """What it stands for, see `spelled`."""
+    """What it stands for, as `spelled` writes it."""
     probability: float
     """Among all tokens but the special ones, every gap still open."""
 
@@ -104,20 +104,12 @@ def candidates(
     found = []
     for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
         of_gap = [
-            Candidate(token, spelled(codec, token), probability)
+            Candidate(token, spelled(codec, [token]), probability)
             for token, probability in zip(ids, values, strict=True)
             if probability >= 0
         ]
         found.append(tuple(of_gap))
     return tuple(found)
-
-
-def spelled(codec: Any, token: int) -> str:
-    """What a token stands for; of bytes that are no whole character, which bytes: "<E5><A4>"."""
-    text: str = codec.decode([token])
-    if PARTIAL not in text or codec.space.automaton is None:
-        return text
-    return "".join(f"<{byte:02X}>" for byte in codec.bytes_of(token))
 
 
 def _encode(codec: Any, text: str, mask: int) -> list[int]:

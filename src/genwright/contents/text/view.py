@@ -12,6 +12,7 @@ import click
 from genwright.contents.text.fill import Filled
 from genwright.contents.text.generate import Generated
 from genwright.contents.text.options import SampleOptions
+from genwright.contents.text.spelled import spelled
 from genwright.core.content import Drawn, Event, Fragment, Mark, Opened, Part, Partial, Sample
 from genwright.core.files import write_whole
 from genwright.reporting.markup import Markup, Templates, joined
@@ -52,7 +53,7 @@ class TextView:
     def parts(self, sample: Sample, codec: Any) -> list[Part]:
         """Its tokens."""
         return [
-            Part(codec.decode([token]), place, place + 1)
+            Part(spelled(codec, [token]), place, place + 1)
             for place, token in enumerate(sample.tokens)
         ]
 
