@@ -140,6 +140,51 @@ def test_another_held_out_split_and_codec_are_named():
     assert said.startswith("a and b have different codecs (a ") and "bits per byte can" in said
 
 
+def with_content(every, train, held_out, **more):
+    """The summary of a run that says what it read."""
+    return SUMMARY | {"content": {"all": every, "train": train, "held_out": held_out}} | more
+
+
+def test_runs_of_different_codecs_are_known_to_have_read_the_same():
+    same = with_content("a", "t", "h")
+    one = run_of("a", "shakespeare", summary=same, data__path="x")
+    (said,) = differences(
+        [one, run_of("b", "shakespeare", "b", summary=same, codec="bytes", data__path="y")]
+    )
+    assert said.endswith("bits per byte can, for the contents are the same")
+    other = with_content("b", "t2", "h2")
+    data, codecs = differences(
+        [one, run_of("b", "shakespeare", "b", summary=other, codec="bytes", data__path="x")]
+    )
+    assert data.startswith("a and b saw different data (as many files, other contents): ")
+    assert "bits per byte" not in codecs
+    before, codecs = differences(
+        [one, run_of("b", "shakespeare", "b", codec="bytes", data__path="y")]
+    )
+    assert before.startswith("a and b saw different data (path: x and y): ")
+
+
+def test_another_split_of_the_same_contents_is_named():
+    one = run_of("a", "folk-tunes", summary=with_content("a", "t", "h"))
+    (said,) = differences(
+        [one, run_of("b", "folk-tunes", "b", summary=with_content("a", "t2", "h2"))]
+    )
+    assert said.startswith(
+        "a and b hold out different data (as many examples, others of the same contents): "
+    )
+
+
+def test_the_same_contents_under_another_path_can_be_compared():
+    same = with_content("a", "t", "h")
+    (said,) = differences(
+        [
+            run_of("a", "folk-tunes", summary=same, data__path="x"),
+            run_of("b", "folk-tunes", "b", summary=same, data__path="y", data__held_out=0.02),
+        ]
+    )
+    assert said.startswith("a and b read the same contents and hold out the same, but made other ")
+
+
 def test_other_numbers_of_samples_are_named():
     some, more = ([Figure("coverage", 0.5, "share", n, "samples")] for n in (200, 2000))
     (said,) = differences([run_of("a", figures=some), run_of("b", figures=more)])

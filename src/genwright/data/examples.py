@@ -6,7 +6,7 @@ finalisers of hash functions) that walks on while it lands outside of the range 
 Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -125,6 +125,10 @@ class Split:
     def sources(self, indices: Any) -> list[Source]:
         """Of each example the document that it is."""
         return [self.source(number) for number in self.numbers[np.asarray(indices)].tolist()]
+
+    def every_source(self) -> Iterator[Source]:
+        """Of each example in turn the document that it is."""
+        return map(self.source, self.numbers.tolist())
 
     def batch(self, indices: np.ndarray) -> Batch:
         """{"x": (n, *shape) float32 and, where there are attributes, "condition": (n, columns)}."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import kinds
+from genwright.data.cache import SPLITS
+from genwright.data.content import ALL
 from genwright.data.settings import DataSettings
 from genwright.recipe.shipped import shipped
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from genwright.recipe.schema import Recipe
     from genwright.reporting.page import RunData
 
+HELD_OUT = SPLITS[1]
 SPLIT = ("held_out", "split")  # settings that decide what is held out
 ATTRIBUTES = 6  # that are named
 
@@ -178,25 +181,18 @@ def _between(a: RunData, b: RunData) -> list[str]:
     pair = f"{a.name} and {b.name}"
     one = a.data
     other = b.data
-    read = [name for name in what_is_read() if one.get(name) != other.get(name)]
-    sizes = [name for name in ("files", "train") if _size(one, name) != _size(other, name)]
-    split = [name for name in SPLIT if one.get(f"setting {name}") != other.get(f"setting {name}")]
+    content = _same_content(one, other)
     codecs_differ = one.get("codec") != other.get("codec")
+    read = _what_was_read(one, other)
+    split = [name for name in SPLIT if one.get(f"setting {name}") != other.get(f"setting {name}")]
     out = []
-    if read or sizes:
-        what = [f"{name}: {_text(one, name)} and {_text(other, name)}" for name in read]
-        for name in sizes:
-            what.append(f"{_named(name)}: {_size(one, name):,} and {_size(other, name):,}")
-        out.append(
-            f"{pair} saw different data ({'; '.join(what)}): "
-            "their figures cannot be compared directly"
-        )
-    elif not codecs_differ and not split:
-        out.append(
-            f"{pair} saw different data (as many files, other contents): "
-            "their figures cannot be compared directly"
-        )
-    what = _splits(one, other, split)
+    if content is None and read:
+        out.append(_other_data(pair, read))
+    elif content is None and not codecs_differ and not split:
+        out.append(_other_data(pair, ["as many files, other contents"]))
+    elif content is False:
+        out.append(_other_data(pair, read or ["as many files, other contents"]))
+    what = _splits(one, other, split, content)
     if what:
         out.append(
             f"{pair} hold out different data ({'; '.join(what)}): "
@@ -204,19 +200,72 @@ def _between(a: RunData, b: RunData) -> list[str]:
         )
     if codecs_differ:
         codecs = f"{a.name} {_text(one, 'codec')}, {b.name} {_text(other, 'codec')}"
-        doubt = ""
-        if not read and not sizes:
-            doubt = "; whether the contents are the same is not known where codecs differ"
         out.append(
             f"{pair} have different codecs ({codecs}): "
-            "what is counted in tokens, values or codes cannot be compared directly; "
-            f"bits per byte can, of the same data{doubt}"
+            f"what is counted in tokens, values or codes cannot be compared directly"
+            f"{_bits(content, bool(read), bool(what))}"
+        )
+    if not out:  # names, order, attributes, balance: another digest, and the same contents
+        out.append(
+            f"{pair} read the same contents and hold out the same, but made other training data of"
+            " them (order, attributes or balance)"
         )
     return out + _samples(a, b)
 
 
-def _splits(one: Mapping[str, Any], other: Mapping[str, Any], settings: Sequence[str]) -> list[str]:
-    """How two splits differ: in these settings, and in what they hold out."""
+def _other_data(pair: str, what: Sequence[str]) -> str:
+    return (
+        f"{pair} saw different data ({'; '.join(what)}): their figures cannot be compared directly"
+    )
+
+
+def _same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool | None:
+    """Whether two runs read the same contents (`data/content.py`), on whichever side; None where
+    one of them does not say what it read."""
+    contents = [data.get("content") or {} for data in (one, other)]
+    if not all(ALL in content for content in contents):
+        return None
+    return bool(contents[0][ALL] == contents[1][ALL])
+
+
+def _what_was_read(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """How two runs differ in what they were told to read, and in how much that was."""
+    found = []
+    for name in what_is_read():
+        if one.get(name) != other.get(name):
+            found.append(f"{name}: {_text(one, name)} and {_text(other, name)}")
+    for name in ("files", "train"):
+        sizes = [_size(data, name) for data in (one, other)]
+        if sizes[0] != sizes[1]:
+            found.append(f"{_named(name)}: {sizes[0]:,} and {sizes[1]:,}")
+    return found
+
+
+def _bits(content: bool | None, read: bool, split: bool) -> str:
+    """Whether bits per byte can be compared where codecs differ. content: of `_same_content`; read,
+    split: whether the runs were told to read different data, or hold out different ones."""
+    if content and not split:
+        return "; bits per byte can, for the contents are the same"
+    if content is not None:
+        return ""
+    if read:
+        return "; bits per byte can, of the same data"
+    return (
+        "; bits per byte can, of the same data; whether the contents are the same is not known, for"
+        " a run of an earlier version does not say what it read"
+    )
+
+
+def _splits(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    settings: Sequence[str],
+    content: bool | None,
+) -> list[str]:
+    """How two splits differ: in these settings, and in what they hold out. content: of
+    `_same_content`."""
+    if content and one["content"][HELD_OUT] == other["content"][HELD_OUT]:
+        return []
     what = []
     for name in settings:
         values = [_text(data, f"setting {name}") for data in (one, other)]
@@ -224,6 +273,8 @@ def _splits(one: Mapping[str, Any], other: Mapping[str, Any], settings: Sequence
     sizes = [_size(data, "held_out") for data in (one, other)]
     if sizes[0] != sizes[1]:
         what.append(f"{sizes[0]:,} and {sizes[1]:,} examples")
+    if content and not what:
+        what.append("as many examples, others of the same contents")
     return what
 
 

@@ -25,7 +25,7 @@ def write_tables(cache, dice):
                 )
                 rows += [(each, going_on, source, row, len(rows), digest) for each in sides]
                 if not going_on:
-                    kept.append((sides[0], digest[:8]))
+                    kept.append((sides[0], digest))
         folder = cache / "shards" / f"s{shard}"
         folder.mkdir(parents=True)
         np.save(folder / "documents.npy", np.array(rows, DOCUMENT))
@@ -36,11 +36,22 @@ def write_tables(cache, dice):
 def test_copies_are_counted_as_by_hand_and_kept(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(copies, "AT_ONCE", 5)
     documents = write_tables(tmp_path, np.random.default_rng(seed))
-    trained = {digest for side, digest in documents if not side}
-    expected = {
-        "copies": len(documents) - len({digest for _, digest in documents}),
-        "copies across the split": sum(side and digest in trained for side, digest in documents),
-    }
+    firsts = [(side, digest[:8]) for side, digest in documents]
+    trained = {digest for side, digest in firsts if not side}
+    sums = {}
+    for number, name in enumerate(("train", "held_out")):
+        halves = [(d[:8], d[8:]) for side, d in documents if side == number]
+        low, high = (
+            sum(int.from_bytes(pair[half], "little") for pair in halves) % 2**64 for half in (0, 1)
+        )
+        sums[name] = low * 2**64 + high
+    expected = (
+        {
+            "copies": len(documents) - len({digest for _, digest in firsts}),
+            "copies across the split": sum(side and digest in trained for side, digest in firsts),
+        },
+        sums,
+    )
     shards = [f"s{number}" for number in range(4)]
     (tmp_path / "scratch").mkdir()
     assert copies.copies_of(tmp_path, shards, tmp_path / "scratch") == expected

@@ -38,6 +38,7 @@ from genwright.core.files import cache_folder
 from genwright.data.balance import Balance, attributes_in, balance_of, both_balances
 from genwright.data.balance_settings import BalancedFiles
 from genwright.data.cache import SPLITS, check_digest, digest_of, verify
+from genwright.data.content import of_sources
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.own_output import mark_cache
 from genwright.data.selection import corpus_of
@@ -194,6 +195,9 @@ class ImagesDataset(ExampleDataset):
             "copies": len(digests) - len(first),
             **facts,
             "copies across the split": int(across.sum()),
+            "content": of_sources(
+                {name: split.every_source() for name, split in self.parts.items()}
+            ),
         }
         self.rebalance(self._balance())
         if self.balance is not None:

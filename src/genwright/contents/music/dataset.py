@@ -32,6 +32,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, json_text, write_whole
 from genwright.data.balance import Wanted, attributes_in, balance_of
 from genwright.data.cache import SPLITS, digest_of, writing
+from genwright.data.content import of_sources
 from genwright.data.examples import Change, ExampleDataset, ExampleStream, Split
 
 FORMAT = 6  # part of every key: raise it when the same files would give other tokens
@@ -102,6 +103,7 @@ class MusicDataset(ExampleDataset):
         self.summary = self._summary(facts, known)
         self.summary |= self._copies_across(facts["tunes"], sides)
         self.summary["licence"] = source_music.licence(source)
+        self.summary["content"] = of_sources({side: self._documents(side) for side in SPLITS})
 
     def balance_by(self, wanted: Wanted, by: str) -> None:
         """Lets training windows count so that pieces' attributes have the shares that are wanted
@@ -233,6 +235,14 @@ class MusicDataset(ExampleDataset):
     def _align(self, place: int) -> int:
         """The first place, from this one on, at which a window may begin."""
         return -(-place // self.aligned) * self.aligned
+
+    def _documents(self, side: str) -> list[Source]:
+        """The pieces of a side, each as often as it is trained on."""
+        found = []
+        for piece in self.pieces[side].tolist():
+            times = self._times[piece] if self._times else 1
+            found += [self.source(piece, 0)] * times
+        return found
 
     def source(self, piece: int, offset: int) -> Source:
         """Where a window of a piece comes from. offset: its first token of the piece."""

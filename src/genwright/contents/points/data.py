@@ -22,11 +22,12 @@ from pydantic import Field
 from torch import Tensor
 
 from genwright.contents.points.codec import PointsCodec
-from genwright.core.contracts import Batch
+from genwright.core.contracts import Batch, Source
 from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, digest_of
+from genwright.data.content import of_sources
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.settings import DataSettings
 
@@ -135,6 +136,10 @@ class PointsDataset(ExampleDataset):
             self.summary[name] = {"examples": count}
         self.summary["skipped"] = []
         self.digest = digest_of("points", 1, settings.model_dump())
+        drawn = digest_of(settings.source, self.scale, self.std)
+        self.summary["content"] = of_sources(
+            {name: [Source(f"{drawn} {count}")] for name, count in zip(SPLITS, counts, strict=True)}
+        )
         self.shards: dict[str, str] = {}
 
     def draw(self, count: int, seed: int) -> Tensor:

@@ -1,5 +1,5 @@
-"""How many documents of prepared text equal an earlier one, and how many of those held out equal
-one that is trained on; counted once, and kept in the cache.
+"""How many documents of prepared text equal an earlier one, how many of those held out equal one
+that is trained on, and the sums of their digests on each side; counted once, and kept in the cache.
 
     <cache>/copies/KEY.json   KEY: a digest of the names of the shards, in order
 """
@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genwright.core.files import json_text, write_whole
-from genwright.data.cache import digest_of, writing
+from genwright.data.cache import SPLITS, digest_of, writing
 from genwright.data.npy import blocks_of, mapped
 from genwright.data.sorted_runs import RunWriter, records_in
 
@@ -23,34 +23,46 @@ AT_ONCE = 1 << 16  # documents that are looked at together
 NAMES = ("copies", "copies across the split")
 
 
-def copies_of(
-    cache: Path, shards: Mapping[str, Any] | Sequence[str], scratch: Path
-) -> dict[str, int]:
-    """The counts, by NAMES. shards: their names, in order; scratch: a folder for what need not
+class Counted(NamedTuple):
+    """copies: the counts, by NAMES. sums: of the digests of the documents on each side, as numbers
+    below 2 to the 128."""
+
+    copies: dict[str, int]
+    sums: dict[str, int]
+
+
+def copies_of(cache: Path, shards: Mapping[str, Any] | Sequence[str], scratch: Path) -> Counted:
+    """What is counted of shards: their names, in order. scratch: a folder for what need not
     stay."""
     keys = list(shards)
     kept = cache / "copies" / f"{digest_of(keys)}.json"
     try:
         known = json.loads(kept.read_text(encoding="utf-8"))
-        return {name: int(known[name]) for name in NAMES}
+        copies = {name: int(known[name]) for name in NAMES}
+        return Counted(copies, {split: int(known["sums"][split], 16) for split in SPLITS})
     except (OSError, ValueError, KeyError, TypeError):  # to be counted
         tables = [cache / "shards" / key / "documents.npy" for key in keys]
         with writing(scratch):
             found = _counted(tables, scratch)
+    sums = {split: f"{total:032x}" for split, total in found.sums.items()}
     with suppress(OSError):  # it is counted again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json_text(found))
+        write_whole(kept, json_text({**found.copies, "sums": sums}))
     return found
 
 
-def _counted(tables: Sequence[Path], scratch: Path) -> dict[str, int]:
+def _counted(tables: Sequence[Path], scratch: Path) -> Counted:
     """tables: the documents of each shard."""
+    sums = np.zeros((len(SPLITS), 2), np.uint64)  # of the halves of digests, each below 2 to the 64
     writer = RunWriter(scratch, "digests", AT_ONCE)
     documents = 0
     records = 0
     for path in tables:
-        for digests, held in _documents(path):
+        for halves, held in _documents(path):
+            digests = halves[:, 0]
             documents += len(digests)
+            for side in range(len(SPLITS)):
+                sums[side] += halves[held == side].sum(0, dtype=np.uint64)
             # of each digest and side, how many: the side is the lowest bit of the value
             found, number = np.unique(np.stack([digests, held], 1), axis=0, return_inverse=True)
             count = np.bincount(number.reshape(-1))
@@ -68,12 +80,15 @@ def _counted(tables: Sequence[Path], scratch: Path) -> dict[str, int]:
         held = (values & np.uint64(1)).astype(bool)
         again = np.isin(digests[held], digests[~held])
         across += int((values[held][again] >> np.uint64(1)).sum())
-    return dict(zip(NAMES, (documents - distinct, across), strict=True))
+    copies = dict(zip(NAMES, (documents - distinct, across), strict=True))
+    totals = [(int(low) << 64) + int(high) for low, high in sums.tolist()]
+    return Counted(copies, dict(zip(SPLITS, totals, strict=True)))
 
 
 def _documents(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(digests, sides) of the documents of a shard, uint64 (n,) each, some at a time. Of one that
-    was cut, or is read several times in a row, the first entry counts."""
+    """(digests, sides) of the documents of a shard, some at a time: uint64 (n, 2), two halves of
+    each digest, and (n,). Of one that was cut, or is read several times in a row, the first entry
+    counts."""
     before = None  # the last document
     for table in blocks_of(mapped(path), AT_ONCE):
         table = np.array(table[table["continued"] == 0])
@@ -85,5 +100,5 @@ def _documents(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if len(table):
             before = places[-1]
         table = table[first]
-        halves = np.frombuffer(table["digest"].tobytes(), "<u8")  # two of each digest
-        yield halves[::2], table["split"].astype(np.uint64)
+        halves = np.frombuffer(table["digest"].tobytes(), "<u8").reshape(-1, 2)
+        yield halves, table["split"].astype(np.uint64)

@@ -52,6 +52,7 @@ class TextData(CorpusSettings, family="data", default=True):
             preparation.skipped,
         )
         dataset.summary |= preparation.copies
+        dataset.summary["content"] = preparation.content
         dataset.summary["remarks"] += preparation.remarks
         dataset.summary["balance"] = preparation.twins
         dataset.held = preparation.held

@@ -44,6 +44,7 @@ from genwright.data.cache import (
     publish,
     scratch,
 )
+from genwright.data.content import content_digests
 from genwright.data.file_parts import SCAN, splits
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
@@ -65,7 +66,8 @@ class Preparation:
     """The steps that make shards of a corpus.
 
     After `run`: `cache`, the number of `files` that were read, what was `skipped`, what is `held`
-    out, `copies` (see `copies`), `remarks` for a person, and those about `twins`."""
+    out, `copies` (see `copies`), `content` (see `data.content`), `remarks` for a person, and those
+    about `twins`."""
 
     def __init__(self, settings: CorpusSettings):
         self.settings = settings
@@ -75,7 +77,8 @@ class Preparation:
         self.of_corpus = False  # which has decided what is held out
         self.skipped: list[str] = []
         self.held: HeldKeys | None = None
-        self.copies = {"copies": 0, "copies across the split": 0}
+        self.copies: dict[str, int] = {}
+        self.content: dict[str, str] = {}
         self.remarks: list[str] = []
         self.twins: list[str] = []
 
@@ -108,7 +111,10 @@ class Preparation:
             end = None
         shards = self._write(units, codec, folder, end)
         self._check(shards)
-        self.copies = copies_of(self.cache, shards, scratch)
+        counted = copies_of(self.cache, shards, scratch)
+        self.copies = counted.copies
+        sizes = {split: _total(shards, split, "bytes") for split in SPLITS}
+        self.content = content_digests(counted.sums, sizes)
         if self.settings.swap:
             shards |= self._write_twins(units, codec, folder, end, shards, scratch)
         return codec, shards
