@@ -55,6 +55,7 @@ MODEL = [
     "model.width=128",
     "model.heads=2",
     "model.hidden=480",
+    "model.previous=2",
     "data.context=64",
 ]
 COMMON = [

@@ -134,6 +134,7 @@ def test_configs_of_older_versions(tmp_path):
         ("speedrun", {}, "NanoChatForCausalLM differs in value_embeddings=True"),
         ("nanochat", {"activation": "swiglu"}, "NanoChatForCausalLM differs in activation=swiglu"),
         ("nanochat", {"window": 4}, "window=4"),
+        ("nanochat", {"previous": 2}, "previous=2"),
         ("llama", {"norm": "plain"}, "norm=plain"),
         ("qwen3", {"window": 4, "rope_base_local": 10.0}, "rope_base_local=10.0"),
         ("modernbert", {"kv_heads": 2}, "kv_heads=2"),

@@ -134,6 +134,7 @@ def test_a_window_is_as_wide_as_it_says(preset, window, first, last):
 # ---- cache
 
 VARIANTS = [(name, {}) for name in ("nanochat", "llama", "qwen3", "speedrun")] + [
+    ("speedrun", {"previous": 3}),
     ("nanochat", {"kv_heads": 1}),
     ("nanochat", {"window": 4, "pattern": "SL"}),
     ("qwen3", {"kv_heads": 2, "window": 5, "pattern": "LS", "rope_base_local": 100.0}),
@@ -298,15 +299,17 @@ def test_groups_count_and_flops():
 
 
 def test_speedrun_fits_the_budget_of_a_character_model():
-    settings = TransformerSettings(preset="speedrun", depth=4, width=128, hidden=480)
+    settings = TransformerSettings(preset="speedrun", depth=4, width=128, hidden=480, previous=2)
     assert sum(p.numel() for p in settings.build(Space(vocabulary=68), 64).parameters()) <= 810_000
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-@pytest.mark.parametrize("preset", PRESETS)
-def test_gradients_per_example(preset):
+@pytest.mark.parametrize(
+    ("preset", "settings"), [*((name, {}) for name in PRESETS), ("nanochat", {"previous": 2})]
+)
+def test_gradients_per_example(preset, settings):
     """torch.func's vmap of grad: what private training needs."""
-    model = random_model(preset)
+    model = random_model(preset, **settings)
     x = tokens(3, 8)
 
     def loss(parameters, row):
@@ -324,7 +327,7 @@ def test_compile_makes_one_graph():
     """No graph breaks, no second graph at the same shape. (The graph itself, without code
     generation.)"""
     torch._dynamo.reset()
-    model = random_model("speedrun", depth=4)
+    model = random_model("speedrun", depth=4, previous=2)
     graphs = []
     compiled = torch.compile(
         model, fullgraph=True, backend=lambda graph, _: (graphs.append(graph), graph.forward)[1]

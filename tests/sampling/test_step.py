@@ -20,6 +20,7 @@ VARIANTS = [
     {"preset": "llama"},
     {"preset": "qwen3"},
     {"preset": "speedrun"},
+    {"preset": "speedrun", "previous": 3},
     {"preset": "nanochat", "kv_heads": 2, "window": 5, "pattern": "SL"},
     {"preset": "llama", "kv_heads": 1, "tied": True, "logit_softcap": 2.0, "activation": "swiglu"},
     {

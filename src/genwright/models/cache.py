@@ -14,7 +14,8 @@ class Cache:
     rope: the rotations of these positions, (bases, 2, length, 1, D). like: gives dtype and device.
 
     keys, values: of that shape. hidden: (B, 1, 1, length), 0 or -inf added to scores, or None while
-    no key is padding.
+    no key is padding. newest: (B, n), the last tokens that were read, where a network looks at them
+    (`previous.py`).
     """
 
     def __init__(self, shape: tuple[int, int, int, int, int], rope: Tensor, like: Tensor):
@@ -24,6 +25,7 @@ class Cache:
         self.length = shape[3]
         self.end = 0
         self.hidden: Tensor | None = None
+        self.newest: Tensor | None = None
 
     def add(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Writes k, v (B, K, T, D) of a layer behind what is there; gives all that is there."""

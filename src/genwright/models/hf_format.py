@@ -107,6 +107,7 @@ class Format:
             "window": 0,
             "rope_base_local": s.rope_base,
             "places": 0,
+            "previous": 0,
         }
         said = {"rope_base", *self.keys, *self.free}
         found = {}

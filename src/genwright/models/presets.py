@@ -124,6 +124,8 @@ class TransformerSettings(NetworkSettings, family="model"):
     value_embeddings: bool | None = None
     """Every other layer, the last among them, adds an embedding of the token to its values.
     Default: the preset's."""
+    previous: int = Field(0, ge=0, le=16)
+    """Tokens before each one that have embeddings of their own, which are added to its own."""
     places: int | None = Field(None, ge=0)
     """Tokens of a row, a bar or what else is always as long: each place in it has an embedding. 0:
     none. Default: the codec's."""

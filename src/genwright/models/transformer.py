@@ -24,6 +24,7 @@ from genwright.core.errors import GenwrightError
 from genwright.models.cache import Cache
 from genwright.models.layers import Linear, Norm, heads, joined, rotary, rotate
 from genwright.models.ops import attention, squared_relu, swiglu
+from genwright.models.previous import Previous
 
 IGNORED = -100  # a target that does not count
 # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
@@ -145,6 +146,7 @@ class Transformer(nn.Module):
         self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]
 
         self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
+        self.previous = Previous(s.previous, s.vocabulary, s.width) if s.previous else None
         self.places = nn.Parameter(torch.empty(s.places, s.width)) if s.places else None
         self.dense = Linear(s.width, s.width) if s.dense_head else None
         # None: the output layer is the embedding
@@ -172,6 +174,8 @@ class Transformer(nn.Module):
         modules."""
         scale = 0.02 if self.settings.tied else 1.0
         self.embedding.normal_(0, scale)
+        if self.previous is not None:
+            self.previous.initialise(scale)
         if self.places is not None:
             self.places.normal_(0, 0.3 * scale)
         if self.dense is not None:
@@ -217,7 +221,7 @@ class Transformer(nn.Module):
         bool, True = real. cache: these tokens follow what it holds, and are added to it. last:
         logits of the last position only, (B, 1, V). Raises GenwrightError when there are more
         tokens than the context or the cache holds, and for embeddings where layers look up tokens
-        (`value_embeddings`).
+        (`value_embeddings`, `previous`).
         """
         x = self.hidden(tokens, documents, padding, cache, last)
         if targets is None:
@@ -244,7 +248,7 @@ class Transformer(nn.Module):
             raise GenwrightError(
                 "prompts of several lengths have other places (model.places)", "give one at a time"
             )
-        first = self.embedded(tokens, start)
+        first = self.embedded(tokens, start, documents, padding, cache)
         if cache is not None and padding is not None:
             cache.hide(padding)
         angles = cache.rope if cache else self.rope.to(first.dtype)
@@ -261,14 +265,28 @@ class Transformer(nn.Module):
         normed: Tensor = self.norm(x)
         return normed
 
-    def embedded(self, tokens: Tensor, start: int) -> Tensor:
+    def embedded(
+        self,
+        tokens: Tensor,
+        start: int,
+        documents: Tensor | None = None,
+        padding: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
         """The stream (B, T, W) that the first layer reads, of tokens (B, T) or embeddings (B, T, W)
-        at positions from `start`."""
+        at positions from `start`; other arguments as of `forward`."""
+        looked_up = None
+        if self.settings.value_embeddings:
+            looked_up = "value_embeddings"
+        elif self.previous is not None:
+            looked_up = "previous"
         if not tokens.is_floating_point():
             x = F.embedding(tokens, self.embedding)
-        elif self.settings.value_embeddings:
+            if self.previous is not None:
+                x = x + self.previous(tokens, documents, padding, cache)
+        elif looked_up is not None:
             raise GenwrightError(
-                "layers of this model look up tokens (model.value_embeddings)",
+                f"layers of this model look up tokens (model.{looked_up})",
                 "give token ids, not embeddings",
             )
         else:

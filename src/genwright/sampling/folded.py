@@ -93,6 +93,7 @@ class FoldedStepper:
         self.layers = [self._layer(block) for block in model.blocks]  # type: ignore[arg-type]
         self.embedding = model.embedding
         self.places = model.places
+        self.previous = model.previous
         head = model.embedding if model.head is None else model.head.weight
         cap = s.logit_softcap
         self.cap = head.new_tensor(cap) if cap else None
@@ -142,8 +143,10 @@ class FoldedStepper:
             real = None if real is None else distinct[:, time:].bool()
         cache = self.model.new_cache(len(tokens), time)
         logits = self.model(tokens, padding=real, cache=cache, last=True)[:, -1]
+        self.newest = cache.newest  # (B, previous)
         if shared:
             logits = logits[which]
+            self.newest = None if cache.newest is None else cache.newest[which]
         self._take(cache, which if shared else None, length)
         self._buffers(rows, cache.keys)
         self._angles(length)
@@ -251,6 +254,10 @@ class FoldedStepper:
     def _embedded(self, tokens: Tensor) -> Tensor:
         """The stream (B, W) of tokens (B,), in its buffer."""
         x = torch.index_select(self.embedding, 0, tokens, out=self.x)
+        if self.previous is not None and self.newest is not None:
+            for back, table in enumerate(self.previous.embedding, 1):
+                x.add_(table.index_select(0, self.newest[:, -back]))
+            self.newest = torch.cat((self.newest[:, 1:], tokens[:, None]), 1)
         if self.places is not None:
             x.add_(self.places[self.end % len(self.places)])
         if self.first_gain is not None:
