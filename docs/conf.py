@@ -1,5 +1,6 @@
 """The documentation site: `make docs` builds it from this folder, without a network."""
 
+import inspect
 import re
 
 from genwright.core.version import __version__
@@ -9,13 +10,14 @@ author = "the genwright authors"
 copyright = "the genwright authors, Apache-2.0"
 release = __version__
 language = "en"
+smartquotes = False  # they would change what is to be typed
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "index"
 exclude_patterns = ["_build"]
 
 # Markdown
-myst_enable_extensions = ["colon_fence", "attrs_block"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 suppress_warnings = ["myst.header"]  # pages of CHANGELOG.md and the like begin where they please
@@ -48,14 +50,33 @@ pygments_style = "friendly"
 highlight_language = "none"
 
 
-def with_stars(app, what, name, thing, options, lines):
-    """Docstrings are plain text: the star of a shape, (n, *shape), begins no emphasis."""
+def as_markup(app, what, name, thing, options, lines):
+    """Docstrings are plain text. The star of a shape, (n, *shape), begins no emphasis; the name of
+    a parameter, where it begins what is said of it, is bold."""
+    names = "|".join(map(re.escape, parameters(thing)))
     for number, line in enumerate(lines):
         outside = re.split(r"(`[^`]*`)", line)
         outside[::2] = [part.replace("*", r"\*") for part in outside[::2]]
-        lines[number] = "".join(outside)
+        line = "".join(outside)
+        if names:
+            line = re.sub(rf"(^|[.;)] )({names})(?=: )", r"\1**\2**", line)
+        lines[number] = line
+
+
+def without_aliases(app, what, name, thing, skip, options):
+    """Fields of a named tuple stand in its signature, and need no second place."""
+    return True if str(thing.__doc__).startswith("Alias for field number") else None
+
+
+def parameters(thing):
+    """Names of the parameters of a function, or of what makes a class."""
+    try:
+        return [name for name in inspect.signature(thing).parameters if name != "self"]
+    except (TypeError, ValueError):
+        return []
 
 
 def setup(app):
     """What Sphinx asks of this file beside its settings."""
-    app.connect("autodoc-process-docstring", with_stars)
+    app.connect("autodoc-process-docstring", as_markup)
+    app.connect("autodoc-skip-member", without_aliases)

@@ -81,6 +81,8 @@ SHORTENED = {
 # what else is made smaller: a pattern, and what stands in its place
 CHANGED = (
     (r"^(genwright audit run .*) -n 2000", r"\1 -n 40"),
+    (r"^(genwright train emoji-flow) training.steps=2000", r"\1"),
+    (r"^(genwright sample .*) -n (?:1000|42)\b", r"\1 -n 4"),
     (r"^(genwright evaluate .*) --step 240", r"\1 --step 2"),
     (r"^(genwright sample .*) --walk 60", r"\1 --walk 3"),
     (r"^(genwright evaluate runs/\w+.*)", r"\1 --samples 4"),
@@ -123,15 +125,19 @@ PAGES = {
     "audits.md": Page(of(mine="folk-tunes")),
     "balance.md": Page(),
     "cards.md": Page(of(mine="code"), before=(CORPUS,)),
+    "codecs.md": Page(),
     "corpora.md": Page(),
     "data.md": Page(),
     "evaluate.md": Page(of("code", other="docs")),
     "export.md": Page(of("code")),
+    "gallery.md": Page(),
     "gaming.md": Page(
         of("arithmetic-base"),
         before=("genwright train my-rl.yaml --from runs/arithmetic-base --until 1",),
     ),
+    "how-it-works.md": Page(),
     "images.md": Page(of("emoji-flow", "emoji-gan", "sprites-vae")),
+    "index.md": Page(),
     "music.md": Page(of("chorales", "chorales-masked", "folk-tunes")),
     "recipes.md": Page(),
     "resume.md": Page(before=("genwright train code --until 1",)),

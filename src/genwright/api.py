@@ -56,7 +56,7 @@ def train(
     run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that
     step as an interruption would.
     start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this
-    machine. quiet: shows no progress. reward: "FILE:NAME", measures of your own that are rewarded;
+    machine. quiet: shows no progress. reward: `FILE:NAME`, measures of your own that are rewarded;
     the files are run. Raises GenwrightError.
     """
     with parameters_named():
@@ -150,7 +150,7 @@ def inspect(
 ) -> Preview:
     """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost.
     Of a recipe with rewards also what they say of real examples; and of samples, where `recipe` is
-    a run's folder. Printable. reward: "FILE:NAME", functions of your own that are looked at
+    a run's folder. Printable. reward: `FILE:NAME`, functions of your own that are looked at
     likewise, whatever the objective; the files are run. Raises GenwrightError."""
     read = read_recipe(recipe, overrides)
     run = run_of(recipe)
