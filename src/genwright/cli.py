@@ -154,7 +154,8 @@ def train(
     from genwright.recipe.overrides import parse_overrides
 
     if quiet:
-        logging.getLogger("genwright").setLevel(logging.CRITICAL)  # `notes_shown` puts it back
+        # of what must be seen nothing is hidden (alarms); `notes_shown` puts the level back
+        logging.getLogger("genwright").setLevel(logging.WARNING)
     changes = parse_overrides(overrides or [])
     done = api.train(
         recipe,

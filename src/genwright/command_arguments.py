@@ -38,4 +38,6 @@ Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the 
 Which = Annotated[
     Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress display.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No progress display and no notes, but warnings.")
+]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from genwright.command_arguments import Quiet
 from genwright.command_process import quick_imports
 
 Answered = Annotated[
@@ -25,11 +26,15 @@ def card(
         Path | None,
         typer.Option(metavar="DIR", help="Where to write. Default: RUN/card, or CORPUS."),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write a model card and a data card from what was measured."""
     with quick_imports():
         from genwright import api_card
+    from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
     given = parse_overrides(answers or [])
-    print(api_card.card(run, about=about, output=output, **given))
+    with progress.showing(quiet):
+        written = api_card.card(run, about=about, output=output, **given)
+    print(written)

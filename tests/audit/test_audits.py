@@ -366,3 +366,64 @@ def test_an_earlier_audit_is_kept_beside_the_newest(folder: Path, run: Path) -> 
     from genwright.audit.card_facts import audits_of
 
     assert [audit.samples for audit in audits_of(place)] == [8]
+
+
+def test_a_run_prints_both_distances(folder: Path, run: Path) -> None:
+    gender = str(folder / "gender.csv")
+    found, page = api_audit.audit_of_run(run, groups=gender, target="uniform", n=8)
+    said = " ".join(api_audit.in_words(found).split())
+    assert "data: KL divergence to the target: " in said
+    assert "data: KL divergence to the target: " in page.read_text(encoding="utf-8")
+
+
+def test_data_that_say_nothing_give_no_nan(folder: Path, run: Path, tmp_path: Path) -> None:
+    words = tmp_path / "colours.csv"
+    words.write_text("word,group\nred,warm\nblue,cold\n", encoding="utf-8")
+    found, page = api_audit.audit_of_data(
+        "shakespeare", groups=str(words), output=tmp_path / "page.html", **changes(folder)
+    )
+    of_run, of_run_page = api_audit.audit_of_run(
+        run, groups=str(words), n=4, output=tmp_path / "run.html"
+    )
+    api_audit.audit_of_run(run, groups=str(words), n=4)
+    compared, of_both = api_audit.audit_compare(run, run, output=tmp_path / "both.html")
+    for each in (found, of_run, compared):
+        assert "nan" not in api_audit.in_words(each)
+    assert "none of 48 examples says anything of colours" in api_audit.in_words(found)
+    for each in (page, of_run_page, of_both):
+        body = each.read_text(encoding="utf-8").partition("<main>")[2]
+        assert "nan" not in body
+    assert "nan" not in (tmp_path / "run-shares.csv").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_read_is_said_without_numbers_of_errors(folder: Path) -> None:
+    given = changes(folder)
+
+    def of_words() -> Any:
+        return api_audit.audit_of_data("shakespeare", groups="words.csv", **given)
+
+    def of_target() -> Any:
+        return api_audit.audit_of_data("shakespeare", target="wanted.yaml", **given)
+
+    def of_pairs() -> Any:
+        return api_audit.audit_pairs(folder, "crows.csv", kind="crows-pairs")
+
+    for name, call in (("words", of_words), ("wanted", of_target), ("crows", of_pairs)):
+        with pytest.raises(GenwrightError, match=name) as problem:
+            call()
+        assert "Errno" not in str(problem.value)
+        assert "No such file or directory" in problem.value.what and problem.value.remedy
+
+
+@pytest.mark.parametrize("content", ["folder of", "bytes"])
+def test_lists_that_cannot_be_read_are_said_in_words(tmp_path: Path, content: str) -> None:
+    from genwright.contents.text.counterfactual import read_swaps
+    from genwright.core.lexicon import read_lexicon
+
+    path = tmp_path / "words.csv"
+    if content == "bytes":
+        path.write_bytes(b"he,\xff\n")
+    for read in (read_swaps, read_lexicon):
+        with pytest.raises(GenwrightError, match="words.csv") as problem:
+            read(path)
+        assert "Errno" not in str(problem.value) and "codec" not in str(problem.value)

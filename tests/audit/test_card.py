@@ -447,7 +447,13 @@ def test_what_is_no_run_and_a_run_without_checkpoint(pictures, tmp_path, capsys)
 def test_the_command_line_writes_and_asks(texts, capsys, tmp_path):
     text = "a, b: [c] = {d}"
     code, out, _ = command(
-        capsys, "card", texts.folder, f"card.contact={text}", "--output", tmp_path / "out"
+        capsys,
+        "card",
+        texts.folder,
+        f"card.contact={text}",
+        "--output",
+        tmp_path / "out",
+        "--quiet",
     )
     assert code == 0 and out.count(": written\n") == 3 and "card.contact " not in out
     model = json.loads((tmp_path / "out" / "model-card.json").read_text())

@@ -73,3 +73,14 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_data_are_no_target_of_themselves() -> None:
     with pytest.raises(GenwrightError, match="it is the data that are audited"):
         target_of(read_target("data"), "tone", GROUPS)
+
+
+def test_names_with_signs_stand_in_quotation_marks() -> None:
+    found = read_target('folder="a, b":0.25|"c|d:e=f":.75,"my, group"=uniform')
+    assert found == {"folder": {"a, b": 0.25, "c|d:e=f": 0.75}, "my, group": "uniform"}
+    assert read_target('tone="say ""no""":1') == {"tone": {'say "no"': 1.0}}
+    assert read_target("key=C: major:0.5|D: minor:.5") == {
+        "key": {"C: major": 0.5, "D: minor": 0.5}
+    }
+    with pytest.raises(GenwrightError, match="a quotation does not end"):
+        read_target('tone="light:0.5|dark:0.5')

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import genwright
+from commands import command
 from genwright.audit import watching
 from genwright.audit.groups import Grouping
 from genwright.audit.watching import WatchedGroups
@@ -374,3 +375,33 @@ def test_pictures_are_told_by_a_network_that_learned_from_the_data(tmp_path, mon
     for each in lines:
         assert each["share of light (tone)"] + each["share of dark (tone)"] == pytest.approx(1)
         assert each["share of light (tone), low"] <= each["share of light (tone)"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "match"),
+    [
+        ({"quadrand": {}}, "'quadrand' gives no groups"),
+        ({"quadrant": {"uper left": (0.1, 0.3)}}, "a band for 'uper left'"),
+    ],
+)
+def test_inspect_refuses_watched_groups_that_are_none(groups, match):
+    given = {"watching.groups": groups, "watching.samples": 20, "training.steps": 2}
+    with pytest.raises(GenwrightError, match=match):
+        genwright.inspect("moons-flow", **given)
+    with pytest.raises(GenwrightError, match="watching.samples is 0"):
+        genwright.inspect("moons-flow", **given | {"watching.samples": 0})
+    good = given | {"watching.groups": {"quadrant": {"upper left": (0.1, 0.3)}}}
+    assert genwright.inspect("moons-flow", **good).facts
+
+
+def test_an_alarm_is_seen_with_quiet(tmp_path, capsys):
+    """Half of the samples are never in one quadrant."""
+    words = ["training.steps=6", "training.evaluate_every=2", "watching.samples=200"]
+    words += ["training.precision=fp32", "training.threads=1", "sampling.steps=2"]
+    words += ['watching.groups:={"quadrant":{"upper left":[0.9,1.0]}}']
+    code, _, shown = command(
+        capsys, "train", "moons-flow", "--run", tmp_path / "run", "--quiet", *words
+    )
+    assert code == 0
+    lines = shown.strip().splitlines()
+    assert len(lines) == 1 and "upper left (quadrant) left its band" in lines[0]

@@ -12,7 +12,7 @@ from genwright.audit.found import plain
 from genwright.audit.kept import FOLDER
 from genwright.audit.placebo import permuted_shares
 from genwright.audit.prices import Price, group_prices, run_prices
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json
 from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import load
@@ -105,7 +105,7 @@ def _read(path: Path, folder: str | Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise GenwrightError(f"{path} cannot be read ({problem})", remedy) from problem
+        raise GenwrightError(f"{path} cannot be read ({in_words(problem)})", remedy) from problem
     found = read_json(text, path, remedy)
     if not isinstance(found, dict) or not isinstance(found.get("groups"), list):
         raise GenwrightError(f"{path} is no audit", remedy)

@@ -208,7 +208,7 @@ def csv_rows(found: Sequence[GroupsFound]) -> list[list[str]]:
 
 def _row(grouping: str, of: str, group: str, share: Share, target: str) -> list[str]:
     rate = ["", "", ""]
-    if not share.small:
+    if not share.small and share.total:
         rate = [f"{value:.6f}" for value in (share.share, share.low, share.high)]
     note = "too few" if share.small else ""
     return [grouping, of, group, str(share.count), str(share.total), *rate, target, note]

@@ -12,7 +12,7 @@ from genwright.audit.page_run import STRONG, table
 from genwright.audit.prices import Price, price_cells
 from genwright.audit.table import share_cells
 from genwright.audit.table_compare import distance_text
-from genwright.audit.table_run import placebo_of
+from genwright.audit.table_run import difference_cells, placebo_of
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms
 from genwright.reporting.markup import Markup, Templates, joined
@@ -47,13 +47,13 @@ def _section(each: Compared, found: Comparison) -> Markup:
     lines = []
     for row in each.changed:
         change = row.change
-        interval = f"{change.low:+.1%} to {change.high:+.1%}"
+        value, interval = difference_cells(change)
         lines.append(
             [
                 row.group,
                 " ".join(share_cells(row.before)),
                 " ".join(share_cells(row.after)),
-                STRONG.format(f"{change.value:+.1%}", interval),
+                STRONG.format(value, interval),
                 placebo_of(row.placebo_low, row.placebo_high),
             ]
         )

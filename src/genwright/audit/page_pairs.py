@@ -14,7 +14,7 @@ from genwright.audit.gaps import Gaps
 from genwright.audit.kept import FOLDER, is_newest, keep, kept_name
 from genwright.audit.page_run import HTML, STRONG, table
 from genwright.audit.pairs import PairScores
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json, write_whole
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, soft
@@ -59,7 +59,8 @@ def _shown(folder: Path) -> Path:
             return path
     except (OSError, UnicodeDecodeError) as problem:
         raise GenwrightError(
-            f"{path} cannot be written anew ({problem})", "move it away, and run this again"
+            f"{path} cannot be written anew ({in_words(problem)})",
+            "move it away, and run this again",
         ) from problem
     heading = HTML.title(f"Audits of {folder.name}")
     return page.write(path, f"audits of {folder.name}", heading + part)
@@ -84,7 +85,7 @@ def _read(path: Path, section: Callable[[Mapping[str, Any]], Markup]) -> Markup:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise GenwrightError(f"{path} cannot be read ({problem})", remedy) from problem
+        raise GenwrightError(f"{path} cannot be read ({in_words(problem)})", remedy) from problem
     kept = read_json(text, path, remedy)
     try:
         html = section(kept)

@@ -18,6 +18,7 @@ from genwright.audit.table_run import (
     placebo_of,
     quality_cell,
 )
+from genwright.evaluation.intervals import Share
 from genwright.reporting.fragments import soft
 from genwright.reporting.markup import Markup, Templates, joined
 
@@ -57,7 +58,7 @@ def _amplified(rows: Sequence[Amplified]) -> Markup:
         lines.append(
             [
                 row.group,
-                BESIDE.format(f"{row.data.share:.1%}", f"of {row.data.total:,}"),
+                data_cell(row.data),
                 STRONG.format(said, around),
                 BESIDE.format(value, interval),
                 placebo_of(row.placebo_low, row.placebo_high),
@@ -65,6 +66,13 @@ def _amplified(rows: Sequence[Amplified]) -> Markup:
         )
     heads = ("group", "training data", "samples", "samples - data", "placebo")
     return table(heads, lines, "What it adds")
+
+
+def data_cell(share: Share) -> str:
+    """A share of training data; of data that say nothing none."""
+    if not share.total:
+        return "-"
+    return BESIDE.format(f"{share.share:.1%}", f"of {share.total:,}")
 
 
 def _losses(rows: Sequence[GroupLoss]) -> Markup:

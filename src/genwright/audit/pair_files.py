@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 
 CROWS = "crows-pairs"
 WINOBIAS = "winobias"
@@ -62,7 +62,7 @@ def _text_of(path: str | Path) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise GenwrightError(
-            f"{path} cannot be read as a file of pairs ({problem})",
+            f"{path} cannot be read as a file of pairs ({in_words(problem)})",
             "give a file of UTF-8 text: a csv file as CrowS-Pairs has, or one sentence a line",
         ) from problem
 

@@ -97,17 +97,24 @@ def share_cells(share: Share) -> list[str]:
 def lines_of(found: GroupsFound) -> list[str]:
     """What is said below the shares."""
     total = sum(share.count for share in found.shares)
+    if not total:
+        return [f"none of {found.examples:,} examples says anything of {found.grouping}"]
     silent = ""
     if found.silent:
         silent = f"; {found.silent:,} of {found.examples:,} say nothing"
     lines = [
         f"{total:,} {found.counted} of {len(found.shares)} groups, as different as"
-        f" {found.shannon:.2f} (Shannon) or {found.simpson:.2f} (Simpson) equal ones{silent}"
+        f" {_effective(found.shannon)} (Shannon) or {_effective(found.simpson)} (Simpson) equal"
+        f" ones{silent}"
     ]
     if found.distances is not None:
         lines.append(distance_line("total variation", found.distances.tv))
         lines.append(distance_line("KL divergence", found.distances.kl, " nats"))
     return lines
+
+
+def _effective(number: float) -> str:
+    return f"{number:.2f}" if math.isfinite(number) else "not known"
 
 
 def distance_line(name: str, distance: Distance, unit: str = "") -> str:

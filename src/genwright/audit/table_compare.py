@@ -11,7 +11,7 @@ from rich.text import Text
 from genwright.audit.compare import Compared, Comparison
 from genwright.audit.prices import Price, price_cells
 from genwright.audit.table import plain_table, printed, share_cells
-from genwright.audit.table_run import SHOWN, placebo_of
+from genwright.audit.table_run import SHOWN, difference_cells, placebo_of
 
 
 def compare_text(found: Comparison) -> str:
@@ -47,8 +47,7 @@ def _changes(found: Compared) -> Table:
             Text(row.group),
             *share_cells(row.before),
             *share_cells(row.after),
-            f"{change.value:+.1%}",
-            f"{change.low:+.1%} to {change.high:+.1%}",
+            *difference_cells(change),
             placebo_of(row.placebo_low, row.placebo_high),
         )
     return out
@@ -56,6 +55,8 @@ def _changes(found: Compared) -> Table:
 
 def distance_text(found: Compared) -> str:
     """How much nearer samples are to the target."""
+    if math.isnan(found.distance_before) or math.isnan(found.distance_after):
+        return f"samples or data of one run say nothing of {found.grouping}: no distance is known"
     text = (
         f"total variation to {found.target}: {found.distance_before:.3f}"
         f"{_interval(found.low_before, found.high_before)} before,"

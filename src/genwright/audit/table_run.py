@@ -107,10 +107,10 @@ def lines_of(found: ModelGroups) -> list[str]:
             f" placebo (permuted labels) {found.apart.expected:.3f},"
             f" at most {found.apart.most:.3f}"
         )
-    if found.data.distances is not None:
-        lines.append("data: " + distance_line("total variation", found.data.distances.tv))
-    if own.distances is not None:
-        lines.append("samples: " + distance_line("total variation", own.distances.tv))
+    for name, distances in (("data", found.data.distances), ("samples", own.distances)):
+        if distances is not None:
+            lines.append(f"{name}: {distance_line('total variation', distances.tv)}")
+            lines.append(f"{name}: {distance_line('KL divergence', distances.kl, ' nats')}")
     return lines
 
 

@@ -3,6 +3,7 @@
 --target uniform                                all groups of the data as often
 --target data                                   of a model: as in its training data
 --target gender=woman:0.5|man:0.5,tone=uniform  each grouping by name
+--target 'folder="a, b":0.5|c:0.5'                 names with , | : or = in quotation marks
 --target target.yaml                            the same as a mapping: {gender: {woman: .5}}
 """
 
@@ -15,11 +16,12 @@ from typing import Any
 
 import yaml
 
-from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.errors import GenwrightError, did_you_mean, in_words
 from genwright.core.shares import UNIFORM, read_shares
 
 DATA = "data"  # of a model: what its training data hold
 SUFFIXES = (".yaml", ".yml", ".json")
+QUOTE = '"'
 REMEDY = "write uniform, or GROUPING=GROUP:SHARE|GROUP:SHARE,GROUPING=uniform, or a YAML file"
 
 Target = Mapping[str, float]  # group -> share, of sum 1
@@ -33,10 +35,10 @@ def read_target(words: str) -> Wanted:
     if Path(words).suffix.lower() in SUFFIXES:
         return _from_file(words)
     found: dict[str, Any] = {}
-    for word in words.split(","):
-        name, equals, value = word.partition("=")
-        name = name.strip()
-        if not equals or not name or not value:
+    for word in _parted(words, ","):
+        name, value = _first_parted(word, "=")
+        name = _unquoted(name)
+        if not name or not value:
             raise GenwrightError(f"{word!r} is no target", REMEDY)
         if name in found:
             raise GenwrightError(f"{name} has two targets", "leave one of them out")
@@ -46,26 +48,62 @@ def read_target(words: str) -> Wanted:
 
 def _shares(name: str, value: str) -> dict[str, float]:
     shares = {}
-    for part in value.split("|"):
-        group, colon, share = part.rpartition(":")
+    for part in _parted(value, "|"):
+        *before, share = _parted(part, ":")
+        group = _unquoted(":".join(before))
         try:
             number = float(share)
         except ValueError:
             number = math.nan
-        if not colon or math.isnan(number):
+        if not before or math.isnan(number):
             raise GenwrightError(f"{part!r} is no share of a group of {name}", REMEDY)
-        if group.strip() in shares:
-            raise GenwrightError(f"{group.strip()} has two shares in {name}", "leave one out")
-        shares[group.strip()] = number
+        if group in shares:
+            raise GenwrightError(f"{group} has two shares in {name}", "leave one out")
+        shares[group] = number
     return shares
+
+
+def _parted(words: str, sign: str) -> list[str]:
+    """Words apart at a sign, but where it stands between quotation marks. Raises GenwrightError
+    for a quotation that does not end."""
+    parts = [""]
+    quoted = False
+    for letter in words:
+        if letter == QUOTE:
+            quoted = not quoted
+        if letter == sign and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if quoted:
+        raise GenwrightError(f"in {words!r} a quotation does not end", REMEDY)
+    return parts
+
+
+def _first_parted(words: str, sign: str) -> tuple[str, str]:
+    """What stands before the first sign outside of quotations, and what behind it; ("", "") where
+    there is none."""
+    first, *rest = _parted(words, sign)
+    if not rest:
+        return "", ""
+    return first, sign.join(rest)
+
+
+def _unquoted(name: str) -> str:
+    """A name without its quotation marks; two of them within are one."""
+    name = name.strip()
+    if len(name) < 2 or not name.startswith(QUOTE) or not name.endswith(QUOTE):
+        return name
+    return name[1:-1].replace(2 * QUOTE, QUOTE)
 
 
 def _from_file(path: str) -> Mapping[str, Any]:
     try:
         found = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        what = " ".join(str(problem).split())
-        raise GenwrightError(f"{path} cannot be read as a target ({what})", REMEDY) from problem
+        raise GenwrightError(
+            f"{path} cannot be read as a target ({in_words(problem)})", REMEDY
+        ) from problem
     if not isinstance(found, dict) or not found:
         raise GenwrightError(f"{path} holds no targets", REMEDY)
     return {str(name): value for name, value in found.items()}

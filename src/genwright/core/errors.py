@@ -21,6 +21,19 @@ class GenwrightError(Exception):
         super().__init__(f"{what}; {remedy}{end}")
 
 
+def in_words(problem: BaseException) -> str:
+    """What an error of the system or of a decoder says, without numbers that no person knows.
+
+    >>> in_words(FileNotFoundError(2, "No such file or directory", "words.csv"))
+    'No such file or directory'
+    """
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    if isinstance(problem, UnicodeDecodeError):
+        return f"it is not UTF-8 text: byte {problem.start:,}"
+    return " ".join(str(problem).split())
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python or torch says that there is not enough memory."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

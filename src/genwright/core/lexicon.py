@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 
 HEADINGS = ("word", "group")
 LISTS = (".csv", ".tsv")  # suffixes of lists of words
@@ -71,7 +71,7 @@ def read_lexicon(path: str | Path) -> Lexicon:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise GenwrightError(
-            f"{path} cannot be read as a list of words ({problem})",
+            f"{path} cannot be read as a list of words ({in_words(problem)})",
             "give a file of UTF-8 text with word,group on each line",
         ) from problem
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import write_whole
 from genwright.data.cache import digest_of, writing
 from genwright.data.npy import mapped
@@ -114,7 +114,9 @@ def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
 
 def unreadable_keys(keys: Path, error: Exception) -> GenwrightError:
     """What to say of a run's file of keys that is none."""
-    return GenwrightError(f"{keys} cannot be read ({error})", "bring it back, or begin a new run")
+    return GenwrightError(
+        f"{keys} cannot be read ({in_words(error)})", "bring it back, or begin a new run"
+    )
 
 
 class HeldOut(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import json_text, read_json, write_whole
 from genwright.evaluation.figure import number
 
@@ -104,7 +104,7 @@ def read_frontier(folder: str | Path) -> Frontier | None:
         points = [Point(**point) for point in found.pop("points")]
         return Frontier(**found, points=points)
     except (AttributeError, KeyError, TypeError) as error:
-        raise GenwrightError(f"{path} is damaged ({error})", remedy) from None
+        raise GenwrightError(f"{path} is damaged ({in_words(error)})", remedy) from None
 
 
 def write_frontier(folder: str | Path, found: Frontier) -> None:

@@ -16,7 +16,7 @@ from genwright.core.registry import kinds
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
 from genwright.runs.content import registered
-from genwright.runs.watch import Watch, WatchGroups, check_draws
+from genwright.runs.watch import GroupWatch, Watch, WatchGroups, check_draws
 from genwright.training.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _of_held_out(
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     if windows.windows < unit:
         if engine.main:
-            log.warning(_too_few(unit))
+            log.info(_too_few(unit))
         return None
     at_once = min(AT_ONCE, recipe.training.micro_batch or batch_size)  # no figure depends on it
     limit = registered(dataset.codec.content).held_out_seen
@@ -95,28 +95,44 @@ def _too_few(unit: int) -> str:
     return f"fewer than {unit} examples are held out"
 
 
+def _opened(recipe: Recipe, objective: Objective, dataset: Dataset, name: str) -> Opened:
+    def the_dataset() -> Dataset:
+        return dataset
+
+    return Opened(objective, dataset.codec, recipe.sampling, the_dataset, name)
+
+
+def watched_groups(recipe: Recipe, opened: Opened) -> GroupWatch | None:
+    """What tells the groups that a recipe watches; None where it watches none. Raises
+    GenwrightError for names of groups or bands that are none."""
+    if not recipe.watching.groups:
+        return None
+    if not recipe.watching.samples:
+        raise GenwrightError(
+            "watching.groups is of samples, and watching.samples is 0",
+            "set watching.samples=200, or leave watching.groups out",
+        )
+    content = registered(opened.codec.content)
+    groups: GroupWatch = kinds("group_watch")["groups"](opened, content, recipe.watching)
+    return groups
+
+
+def check_watched(recipe: Recipe, objective: Objective, dataset: Dataset) -> None:
+    """Raises GenwrightError for watched groups that are none, without drawing anything."""
+    watched_groups(recipe, _opened(recipe, objective, dataset, recipe.name))
+
+
 def _of_samples(
     recipe: Recipe, folder: Path, objective: Objective, dataset: Dataset, engine: Engine
 ) -> MeasureStep | None:
     """Raises GenwrightError for groups that cannot be watched."""
     samples = recipe.watching.samples
-    if not samples and recipe.watching.groups:
-        raise GenwrightError(
-            "watching.groups is of samples, and watching.samples is 0",
-            "set watching.samples=200, or leave watching.groups out",
-        )
+    opened = _opened(recipe, objective, dataset, folder.name)
+    groups = watched_groups(recipe, opened)
     if not samples:
         return None
-
-    def the_dataset() -> Dataset:
-        return dataset
-
-    opened = Opened(objective, dataset.codec, recipe.sampling, the_dataset, folder.name)
     content = registered(dataset.codec.content)
     watcher = content.watcher(opened, samples, recipe.seed)
-    groups = None
-    if recipe.watching.groups:
-        groups = kinds("group_watch")["groups"](opened, content, recipe.watching)
     if watcher is not None:
         return Watch(folder, objective, watcher, engine, groups)
     if groups is not None:

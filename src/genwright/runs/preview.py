@@ -17,6 +17,7 @@ from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
 from genwright.runs.content import registered
+from genwright.runs.measuring import check_watched
 from genwright.training.batches import Batches
 from genwright.training.engine import Engine
 from genwright.training.precision import timed
@@ -100,6 +101,7 @@ def preview(recipe: Recipe, measures: Sequence[OwnMeasure] = ()) -> Preview:
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     stream = assemble.stream(recipe, objective, dataset, recipe.name, measures)
+    check_watched(recipe, objective, dataset)
     for module in objective.modules.values():
         module.to(engine.device)
     batches = Batches(objective, stream, recipe.training, engine, recipe.seed)

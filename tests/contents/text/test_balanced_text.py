@@ -196,11 +196,12 @@ def test_files_in_pieces(tmp_path):
 
 
 def test_a_list_that_changes_nothing(tmp_path, corpus):
-    dataset = prepare(tmp_path, corpus, swap=swaps(tmp_path, "king,queen\n"))
-    assert dataset.digest == prepare(tmp_path, corpus).digest
-    assert dataset.summary["balance"] == [
-        "no document that is trained on holds a word of data.swap"
-    ]
+    refused(
+        "no document that is trained on holds a word of data.swap",
+        tmp_path,
+        corpus,
+        swap=swaps(tmp_path, "king,queen\n"),
+    )
 
 
 def test_twins_are_made_once(tmp_path, corpus):

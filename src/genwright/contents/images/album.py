@@ -25,7 +25,7 @@ from genwright.contents.images.source_npz import STACKED, Stacked
 from genwright.contents.images.source_pictures import Found, Item
 from genwright.contents.images.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.core.contracts import DIGEST_DIGITS, Source
-from genwright.core.errors import GenwrightError, first_named
+from genwright.core.errors import GenwrightError, first_named, in_words
 from genwright.core.files import irregular, stamp_of
 from genwright.data.cache import digest_of, facts_of, grouped
 from genwright.data.parts import TRAIN
@@ -83,7 +83,7 @@ class Shards:
             self.parts = [_mapped(path) for path in self.files]
         except ValueError as error:
             raise GenwrightError(
-                f"the prepared pictures in {folders[0].parent} are damaged ({error})",
+                f"the prepared pictures in {folders[0].parent} are damaged ({in_words(error)})",
                 "delete the folder",
             ) from None
         own = [np.load(folder / "digests.npy", allow_pickle=False) for folder in folders]

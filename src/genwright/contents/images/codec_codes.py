@@ -21,7 +21,7 @@ from torch import Tensor
 from genwright.contents.images.codec import ImageCodec, ImageSettings
 from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Space
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.registry import CodecSettings
 from genwright.models.vq import VQAutoencoder, VQSettings
 
@@ -150,7 +150,7 @@ class Codes(CodecSettings, family="codec"):
             weights = load_file(folder / _WEIGHTS)
         except (OSError, ValueError, SafetensorError) as problem:
             raise GenwrightError(
-                f"the codec in {folder} is damaged ({problem})",
+                f"the codec in {folder} is damaged ({in_words(problem)})",
                 "bring its files back or train again",
             ) from problem
         network = settings.build(image.space)

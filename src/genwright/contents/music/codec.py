@@ -37,7 +37,7 @@ from genwright.contents.music.codec_tokens import (
 from genwright.contents.music.score import Key, Meter, Note, Score, moved_key
 from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Codec, Space
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import json_text
 from genwright.core.registry import CodecSettings
 
@@ -391,7 +391,8 @@ class MusicSettings(CodecSettings):
             return self.codec(type(self)(**saved["settings"]), Learned(**saved["learned"]))
         except (OSError, ValueError, LookupError, TypeError) as problem:
             raise GenwrightError(
-                f"the codec {path} is damaged ({problem})", "bring the file back or train again"
+                f"the codec {path} is damaged ({in_words(problem)})",
+                "bring the file back or train again",
             ) from problem
 
 

@@ -28,7 +28,7 @@ from genwright.core.attributes import decode, encode, random_subset
 from genwright.core.contracts import DIGEST_DIGITS, Batch, Source
 from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import digest, json_text, write_whole
 from genwright.data.balance import Wanted, attributes_in, balance_of
 from genwright.data.cache import SPLITS, digest_of, writing
@@ -348,7 +348,7 @@ def _load_tokens(folder: Path) -> np.ndarray:
         return np.load(folder / TOKENS, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
         raise GenwrightError(
-            f"the prepared music in {folder} is damaged ({error})", "delete the folder"
+            f"the prepared music in {folder} is damaged ({in_words(error)})", "delete the folder"
         ) from None
 
 

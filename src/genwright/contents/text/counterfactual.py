@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 
 VERSION = 1  # raise it when the same text would get another twin
 REMEDY = "write two words on each line, as in he,she"
@@ -235,7 +235,7 @@ def read_swaps(path: str | Path) -> Swaps:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise GenwrightError(
-            f"{path} cannot be read as a list of pairs ({problem})",
+            f"{path} cannot be read as a list of pairs ({in_words(problem)})",
             "give a file of UTF-8 text with two words on each line, as in he,she",
         ) from problem
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","

@@ -321,11 +321,14 @@ def _name(part: Part) -> str:
 
 
 def _in_words(twins: Shards) -> list[str]:
-    """What a person is told of swapped documents."""
+    """What a person is told of swapped documents. Raises GenwrightError where there are none."""
     count = _total(twins, "train", "documents")
     left_out = sum(facts["left_out"] for facts in twins.values())
     if not count + left_out:
-        return ["no document that is trained on holds a word of data.swap"]
+        raise GenwrightError(
+            "no document that is trained on holds a word of data.swap",
+            "list words that stand in the data, or leave data.swap out",
+        )
     found = [f"{count:,} documents are trained on a second time, with the words of data.swap"]
     if left_out:
         found.append(f"{left_out:,} swapped documents equal a held-out one, and are left out")
