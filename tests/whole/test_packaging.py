@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -131,6 +132,7 @@ def test_the_core_needs_only_what_every_run_needs():
         "PyYAML",
         "typer",
         "rich",
+        "jinja2",
     }
     assert all("==" not in word and "<" not in word for word in PROJECT["dependencies"])
 
@@ -139,7 +141,22 @@ def test_the_version_is_one():
     import genwright
 
     assert genwright.__version__ == PROJECT["version"]
-    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == PROJECT["version"] and cited["license"] == PROJECT["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+
+
+def test_the_changelog_has_a_section_for_each_version():
+    """Unreleased, then versions, each with its day, newest first; the package has the newest."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert titles.pop(0) == "Unreleased"
+    named = [re.match(r"(\d+\.\d+\.\d+) \((\d{4}-\d\d-\d\d)\)", title) for title in titles]
+    assert all(named), titles
+    versions = [Version(match[1]) for match in named]
+    days = [match[2] for match in named]
+    assert versions == sorted(set(versions), reverse=True) and days == sorted(days, reverse=True)
+    assert str(versions[0]) == PROJECT["version"]
 
 
 def test_recipes_and_the_type_marker_are_in_the_wheel():

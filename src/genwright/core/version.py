@@ -1,3 +1,3 @@
 """The version of the package, which runs write into their environment."""
 
-__version__ = "0.1.0"
+__version__ = "0.6.0"
