@@ -41,6 +41,19 @@ def pitches(x, rate, count=1):
     return sorted(found)
 
 
+def test_a_wav_needs_no_scipy(monkeypatch):
+    """And is a header of 44 bytes with the samples behind it."""
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    for bits in (8, 16):
+        wav = to_wav(A, rate=8_000, bits=bits)
+        form = struct.unpack("<4sI4s4sIHHIIHH4sI", wav[:44])
+        size = len(wav) - 44
+        width = bits // 8
+        assert form[:4] == (b"RIFF", 36 + size, b"WAVE", b"fmt ")
+        assert form[4:] == (16, 1, 1, 8_000, 8_000 * width, width, bits, b"data", size)
+
+
 def test_a_note_has_its_pitch_its_place_and_its_length():
     score = Score(((Note(4, 4, 69), Note(8, 4, 57)),), 16, tempo=60)
     x, rate = heard(to_wav(score))

@@ -8,6 +8,7 @@ a piece is always 0.8, so that nothing clips.
 
 import base64
 import io
+import wave
 from functools import cache
 from pathlib import Path
 
@@ -114,15 +115,17 @@ def to_wav(
     """A mono WAV file. rate: samples a second. bits: 16 or 8 of a sample. Raises GenwrightError for
     an empty score, a tempo that cannot be played, more than an hour of music, and a SoundFont that
     cannot be read."""
-    from scipy.io import wavfile
-
     samples = _waveform(score, rate, soundfont)
     if bits == 16:
         whole = np.round(samples * 32767).astype("<i2")
     else:
         whole = np.round(samples * 127 + 128).astype(np.uint8)
     file = io.BytesIO()
-    wavfile.write(file, rate, whole)
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(bits // 8)
+        out.setframerate(rate)
+        out.writeframes(whole.tobytes())
     return file.getvalue()
 
 
