@@ -17,12 +17,13 @@ from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.page import _crossed, examples
 from genwright.audit.page_run import table as audit_table
 from genwright.audit.shown import Shown
+from genwright.contents.images.view import PictureView
 from genwright.contents.music.piano_roll import piano_roll_svg
 from genwright.contents.music.score import Note, Score
 from genwright.contents.music.view import piece_card
 from genwright.contents.points.view import PointView
 from genwright.contents.text.view import TextView, fill_card, sample_card
-from genwright.core.content import Mark, Sample, Section
+from genwright.core.content import Mark, Sample, Section, View
 from genwright.core.corpus import Edit
 from genwright.curation.page_edits import shown_edit, shown_text
 from genwright.curation.page_parts import table as corpus_table
@@ -30,7 +31,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.intervals import Share
 from genwright.reporting import bars, fragments, svg
 from genwright.reporting.lead import Lead
-from genwright.reporting.markup import Markup, Templates, joined, trusted
+from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.page import RunData, document
 from genwright.reporting.png import Picture, figure
 from genwright.reporting.report import _body
@@ -108,6 +109,12 @@ def score(text: str) -> Score:
     return Score((notes,), 16, names=(text,), facts={"title": text})
 
 
+def shown(view: View, sample: Sample, *marks: Mark) -> Markup:
+    html = view.show(sample, marks).html
+    assert isinstance(html, Markup)
+    return html
+
+
 PIECES = {
     "report": lambda text: _body([of_run(text)], text),
     "reports": lambda text: _body([of_run(text), of_run(f"{text}2")], text),
@@ -137,15 +144,14 @@ PIECES = {
     "corpus": lambda text: corpus_table([text, "n"], [[text, "1"]], 1),
     "edit": edited,
     "frontier": frontier,
-    "text": lambda text: trusted(
-        TextView()
-        .show(Sample(text * 2, prompt=text), [Mark(0, 1, text, text), Mark(0, 1, "prompt")])
-        .html
+    "text": lambda text: shown(
+        TextView(), Sample(text * 2), Mark(0, 1, text, text), Mark(0, 1, "prompt")
     ),
     "sample": lambda text: sample_card({"prompt": text, "text": text, "span": (0, 1)}, 3),
     "filled": lambda text: fill_card({"parts": [text, text], "gaps": [[(text, 0.5)]]}),
-    "point": lambda text: trusted(
-        PointView().show(Sample(torch.zeros(2)), [Mark(0, 1, "kind", text)]).html
+    "point": lambda text: shown(PointView(), Sample(torch.zeros(2)), Mark(0, 1, "kind", text)),
+    "sprite": lambda text: shown(
+        PictureView(), Sample(torch.zeros(3, 4, 4), prompt=text), Mark(0, 1, "kind", text)
     ),
     "piece": lambda text: piece_card(text, Score(((),), 16)),
     "roll": lambda text: piano_roll_svg(score(text), [(0, (), text)]),
