@@ -251,8 +251,12 @@ def test_binary_tables_are_refused(tmp_path):
     "row, what",
     [
         ('{"text": "a", "text": "b"}', "has the field 'text' twice"),
-        ('{"text": "a", "score": NaN}', "is not JSON .NaN is no number of JSON."),
-        ('{"text": "a", "score": -Infinity}', "is not JSON .-Infinity is no number of JSON."),
+        ('{"x": NaN, "text": "a", "x": 1, "text": "b"}', "has the field 'text' twice"),
+        ('{"text": NaN}', "is not JSON .NaN is no number of JSON."),
+        ('{"n": 1, "n": 2, "text": -Infinity}', "is not JSON .-Infinity is no number of JSON."),
+        ("[NaN]", "is not JSON .NaN is no number of JSON."),
+        ('{"text": "a", "score": NaN', "is not JSON .*, at character"),
+        ('{"score": NaN}', "has no field 'text' .it has score."),
         ('{"text": 1}', "holds no text in field 'text'"),
         ('{"other": 1}', "has no field 'text' .it has other."),
         ("{}", "has no field 'text' .it has none."),
@@ -274,6 +278,20 @@ def test_rows_of_jsonl_that_cannot_be_used(tmp_path, row, what):
     refused(rf"a.jsonl line 3 \(row 2 from 0\) {what}.*data.on_bad_file=skip", tmp_path, path)
     skipping = prepare(tmp_path, path, on_bad_file="skip")
     assert documents(skipping) == ["first", "second"] and len(skipping.summary["skipped"]) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"text": "a", "score": NaN}',
+        '{"score": -Infinity, "text": "a"}',
+        '{"n": 1, "text": "a", "n": 2}',
+        '{"text": "a", "meta": {"x": 1, "x": [NaN]}}',
+    ],
+)
+def test_fields_of_jsonl_that_nobody_asks_for_may_be_no_json(tmp_path, row):
+    (tmp_path / "a.jsonl").write_text(row + "\n" + json.dumps({"text": "second"}))
+    assert documents(prepare(tmp_path, tmp_path / "a.jsonl")) == ["a", "second"]
 
 
 def test_a_row_of_jsonl_that_is_too_long(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Rows of files -> the text of one field, each with its place, or with what is wrong with it.
 
 1. A row of .csv or .tsv is checked by `genwright.data.tables`.
-2. A row of jsonl is an object with the field, or a string; it must be I-JSON (RFC 7493).
+2. A row of jsonl is an object with the field, or a string; it must be I-JSON (RFC 7493). In fields
+   that nobody asks for names may stand twice, and NaN may stand, as other programs write it.
 3. Parquet is read a page at a time, with its checksums where it has some: what is damaged costs the
    rest of its row group.
 
@@ -11,7 +12,7 @@ Worker processes import this module: it must not import torch.
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
@@ -72,13 +73,13 @@ def of_lines(
     lines: Iterable[bytes], field: str, first: int = 0, checked: bool = True
 ) -> Iterator[Record]:
     """The rows of jsonl. first: the number of the first line. checked: see `json_rows`."""
-    for number, row in json_rows(lines, first, checked):
+    for number, row in json_rows(lines, first, checked, field):
         content = row if isinstance(row, Fault) else _text_of(row, field)
         yield Record(number, _place(number + 1, number), content)
 
 
 def json_rows(
-    lines: Iterable[bytes], first: int = 0, checked: bool = True
+    lines: Iterable[bytes], first: int = 0, checked: bool = True, field: str = ""
 ) -> Iterator[tuple[int, Any]]:
     """(number of a line, what it holds: a value of JSON, or the Fault that says why it is none)
     without blank lines. checked: the lines are known to be UTF-8, and UnicodeDecodeError is raised
@@ -90,7 +91,7 @@ def json_rows(
             yield number, Fault(f"is longer than {LONGEST:,} bytes", "split the row")
             continue
         try:
-            value = of_json(line)
+            value = of_json(line, field)
         except BadRow as error:
             value = error.fault
         except UnicodeDecodeError as error:
@@ -203,13 +204,30 @@ def listed(names: Iterable[str]) -> str:
     return text
 
 
-def of_json(line: bytes) -> Any:
+def of_json(line: bytes, field: str = "") -> Any:
     """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names
     that stand twice in an object, NaN and Infinity, numbers of thousands of digits, and brackets
-    that are nested too deep to be read."""
+    that are nested too deep to be read. field: of an object the only field that is used: the first
+    two are then faults there alone."""
     text = line.decode()
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        return _parsed(text, _object, _constant)
+    except BadRow:
+        if not field:
+            raise
+        value = _parsed(text, _Pairs, _Constant)
+        if not isinstance(value, _Pairs):
+            raise
+        return _with_field(value, field)
+
+
+def _parsed(
+    text: str, of_pairs: Callable[[list[tuple[str, Any]]], Any], constant: Callable[[str], Any]
+) -> Any:
+    """The value of a text of JSON. of_pairs: what an object becomes; constant: what NaN and the
+    like become. Raises BadRow."""
+    try:
+        return json.loads(text, object_pairs_hook=of_pairs, parse_constant=constant)
     except json.JSONDecodeError as error:
         raise BadRow(
             f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row"
@@ -221,6 +239,24 @@ def of_json(line: bytes) -> Any:
         raise BadRow(
             f"holds a number of more than {limit:,} digits", "write the number as a string"
         ) from None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it is written: a name may stand several times."""
+
+
+class _Constant(str):
+    """NaN, Infinity or -Infinity."""
+
+
+def _with_field(pairs: _Pairs, field: str) -> dict[str, Any]:
+    """An object whose other fields are of no interest. Raises BadRow for what is wrong with this
+    one."""
+    own = _Pairs((name, value) for name, value in pairs if name == field)
+    found = _object(own)  # raises where there are two
+    if isinstance(found.get(field), _Constant):
+        _constant(found[field])
+    return dict(pairs)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _texts_of(number: int, file: SourceFile, field: str) -> Iterator[Text]:
             text = b"".join(chunks).decode().removeprefix("\ufeff")
             yield Text(number, -1, text)
             return
-        for row, value in _rows_of(file.path):
+        for row, value in _rows_of(file.path, field):
             if not isinstance(value, Fault):
                 value = _text_of(value, field)
             if isinstance(value, Fault):
@@ -157,12 +157,12 @@ def _texts_of(number: int, file: SourceFile, field: str) -> Iterator[Text]:
         raise _unreadable(file, f"cannot be read ({first_line(error)})") from None
 
 
-def _rows_of(path: str) -> Iterator[tuple[int, Any]]:
+def _rows_of(path: str, field: str) -> Iterator[tuple[int, Any]]:
     """(number, values) of the rows of a file: an object of JSON, or column -> cell; a Fault where
-    one is no row."""
+    one is no row. field: see `Texts`."""
     kind = readers.kind_of(path)
     if kind == "jsonl":
-        yield from json_rows(readers.lines_of(path), checked=False)
+        yield from json_rows(readers.lines_of(path), checked=False, field=field)
     elif kind == "csv":
         table = readers.open_table(path)
         for row in table:

@@ -25,6 +25,7 @@ from genwright.data.workers import Work, at_file
 # which of the unit's parts it is, from 1; of a row 0
 ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
 AT_ONCE = 1 << 12  # entries that are held at a time
+PASSED_OVER = 2  # raise it when other rows are passed over than before
 
 
 @dataclass
@@ -61,7 +62,8 @@ class Unit:
         if self.held is not None:
             blocks = blocks_of(self.held_numbers(), AT_ONCE)
             held = json_list([", ".join(map(str, block.tolist()))] for block in blocks)
-        rest = [json_of(value) for value in (self.cut, self.field, self.skip)]
+        skip = PASSED_OVER if self.skip else False
+        rest = [json_of(value) for value in (self.cut, self.field, skip)]
         return json_list([json_of(self.identity), held, *rest])
 
 
