@@ -81,7 +81,7 @@ class Survey:
         self.kept: dict[int, Path] = {}  # of units that hold rows
         for number, unit in enumerate(units):
             if any(kind_of(part.path) != "text" for part in unit.parts):
-                key = digest_of(FORMAT, ENTRY.descr, unit.field, unit.skip, unit.identity)
+                key = digest_of(FORMAT, ENTRY.descr, unit.field, unit.passed_over, unit.identity)
                 self.kept[number] = cache / "surveys" / f"{key}.npy"
         missing = [number for number, path in self.kept.items() if not path.is_file()]
         if missing:

@@ -49,6 +49,11 @@ class Unit:
             for part in self.parts
         ]
 
+    @property
+    def passed_over(self) -> int:
+        """Which rows are passed over, as a part of keys: False where none are."""
+        return PASSED_OVER if self.skip else False
+
     def held_numbers(self) -> np.ndarray:
         """(n,) the numbers of the entries that are held out, rising."""
         if isinstance(self.held, Path):
@@ -62,8 +67,7 @@ class Unit:
         if self.held is not None:
             blocks = blocks_of(self.held_numbers(), AT_ONCE)
             held = json_list([", ".join(map(str, block.tolist()))] for block in blocks)
-        skip = PASSED_OVER if self.skip else False
-        rest = [json_of(value) for value in (self.cut, self.field, skip)]
+        rest = [json_of(value) for value in (self.cut, self.field, self.passed_over)]
         return json_list([json_of(self.identity), held, *rest])
 
 
