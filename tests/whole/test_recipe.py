@@ -180,6 +180,12 @@ def test_an_override_leaves_other_recipes_alone():
         ("training.ema_of=d", "training.ema_of is 'd'; it must be a list, as in [d]"),
         ("codec=byte", "codec.kind is 'byte'; did you mean 'bytes'?"),
         ("codec.kind=[1]", "codec.kind is '[1]'; known: "),
+        ("codec={kind: bpe", "codec is '{kind: bpe'; a brace } is missing"),
+        ("codec={kind: bpe}}", "codec is '{kind: bpe}}'; a brace { is missing"),
+        ("codec={kind: 'bpe}", "codec is \"{kind: 'bpe}\"; a quote ' is missing"),
+        ("codec={kind: [bpe}", "codec is '{kind: [bpe}'; a bracket ] is missing before }"),
+        ("training.sinks=[tensorboard", "training.sinks is '[tensorboard'; it must be a list, and"),
+        ("training.optimizer={kind: adamw", "training.optimizer is '{kind: adamw'; a brace }"),
         ("model.kind=transfomer", "model.kind is 'transfomer'; did you mean 'transformer'?"),
         ("training=3", "training is 3; write its settings as key: value"),
         ("objective=[1]", "objective is [1]; write settings as key: value"),
@@ -277,6 +283,18 @@ def test_several_networks_are_named_parts():
         Recipe.of(values)
 
 
+def test_a_kind_alone_names_one_of_several_networks():
+    recipe = Recipe.load("ring-gan", parse_overrides(["model.generator=mlp-generator"]))
+    kind = type(Recipe.load("ring-gan").model["generator"])
+    assert recipe.model["generator"] == kind() and kind().kind == "mlp-generator"
+    words = ["model.generator=mlp-generator", "model.generator.width=24"]
+    changed = Recipe.load("ring-gan", parse_overrides(words)).model["generator"]
+    assert changed == kind(width=24)
+    words = ["model={generator: mlp-generator, discriminator: mlp-discriminator}"]
+    both = Recipe.load("ring-gan", parse_overrides(words)).model
+    assert [part.kind for part in both.values()] == ["mlp-generator", "mlp-discriminator"]
+
+
 @pytest.mark.parametrize(
     "word, sentence",
     [
@@ -292,6 +310,10 @@ def test_several_networks_are_named_parts():
         ),
         ("model.critic.depth=1", "model.critic.kind is not given; the networks of this recipe are"),
         ("model.generator.depht=1", "model.generator.depht is not a setting; did you mean 'depth'"),
+        (
+            "model.generator=mlp-generater",
+            "model.generator is 'mlp-generater'; did you mean 'mlp-generator'",
+        ),
     ],
 )
 def test_a_setting_of_no_network_is_blamed_and_not_the_networks(word, sentence):

@@ -188,6 +188,8 @@ def test_what_a_word_means_for_each_type(word, value):
         ("pair=[a, 1]", "pair.0 is 'a'; it must be a number"),
         ("many=a", "many is 'a'; it must be a list"),
         ("many=[a #b]", "many is '[a #b]'; it must be a list"),
+        ("many=[a", "many is '[a'; it must be a list, and a bracket ] is missing"),
+        ("table={a: {b: c}", "table is '{a: {b: c}'; it must be key: value lines, and a brace }"),
         ("table=[a]", "table is '[a]'; it must be key: value lines"),
         ("table={a: b} # {c}", "table is '{a: b} # {c}'; it must be key: value lines"),
         ("table={a: &b [*b]}", "table is '{a: &b [*b]}'; it must be key: value lines"),

@@ -46,8 +46,8 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
         inner = place.get(name)
         if isinstance(inner, Word):
             inner = opened(inner)
-        if isinstance(inner, str) and depth == 1:
-            inner = {"kind": inner}
+        if isinstance(inner, str) and (depth == 1 or (depth == 2 and parents[0] == "model")):
+            inner = {"kind": inner}  # of a part, or of one of several networks
         elif inner is not None and not isinstance(inner, Mapping):
             above = ".".join(parents[:depth])
             raise GenwrightError(f"{key} is not a setting", f"{above} holds one value, {inner!r}")

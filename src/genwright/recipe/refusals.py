@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.meanings import meaning
+from genwright.recipe.brackets import unbalanced
 from genwright.recipe.suggestions import settings_meant, written
 
 _BOUNDS = {
@@ -71,17 +72,27 @@ def _remedy(problem: ErrorDetails) -> str:
         return f"it must be {_BOUNDS[kind]} {bound}"
     if kind == "literal_error":
         return f"it must be {context['expected']}"
+    unclosed = _unclosed(problem["input"])
     if kind in ("model_type", "model_attributes_type"):
-        return "write its settings as key: value"
+        return unclosed or "write its settings as key: value"
     wanted = _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0])
     if not wanted:
         return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
     value = problem["input"]
+    if unclosed and wanted in ("a list", "key: value lines"):
+        return f"it must be {wanted}, and {unclosed}"
     if wanted == "text" and (value is None or isinstance(value, (int, float))):
         return f"it must be {wanted} (in quotes, if it looks like a number or begins with #)"
     if wanted == "a list" and isinstance(value, str) and value.isalnum():
         return f"it must be {wanted}, as in [{value}]"
     return f"it must be {wanted}"
+
+
+def _unclosed(value: Any) -> str:
+    """What the brackets of a value that is text lack, as words; "" for nothing."""
+    if not isinstance(value, str):
+        return ""
+    return unbalanced(value)
 
 
 def _place(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:

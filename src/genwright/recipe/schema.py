@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -23,10 +24,11 @@ from pydantic import (
     model_validator,
 )
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import CodecSettings, Settings, default_kind, kinds, settings_of
 from genwright.data.settings import DataSettings
 from genwright.models.settings import NetworkSettings
+from genwright.recipe.brackets import unbalanced
 from genwright.recipe.overrides import override_all, value_at
 from genwright.recipe.refusals import dotted_names
 from genwright.recipe.settings import settings_from
@@ -56,6 +58,7 @@ def _part(family: str, value: Any, where: str) -> Any:
     if value is None:
         value = {}
     if isinstance(value, str):  # `codec: bytes` is short for `codec: {kind: bytes}`
+        _check_brackets(value, where)
         value = {"kind": value}
     if not isinstance(value, Mapping):
         raise GenwrightError(f"{where} is {value!r}", "write settings as key: value, one a line")
@@ -63,6 +66,13 @@ def _part(family: str, value: Any, where: str) -> Any:
     cls = settings_of(family, kind, f"{where}.kind")
     _check_base(family, cls)
     return build(cls, {**value, "kind": kind}, where)
+
+
+def _check_brackets(word: str, where: str) -> None:
+    """Raises GenwrightError for settings in braces of which one is missing."""
+    problem = unbalanced(word)
+    if problem:
+        raise GenwrightError(f"{where} is {str(word)!r}", problem)
 
 
 def _check_base(family: str, cls: type[Any]) -> None:
@@ -94,12 +104,28 @@ def _usual_kind(family: str, where: str) -> str:
 
 
 def _models(value: Any) -> Any:
-    """One network, or several by name: then each of them says its kind."""
+    """One network, or several by name: then each of them says its kind, or is just that."""
+    if isinstance(value, Mapping) and "kind" not in value:
+        value = _with_kinds(value)
     if isinstance(value, Mapping) and value and all(map(_says_kind, value.values())):
         return {str(name): _part("model", part, f"model.{name}") for name, part in value.items()}
     if isinstance(value, Mapping) and "kind" not in value:
         _check_several(value)
     return _part("model", value, "model")
+
+
+def _with_kinds(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Networks by name, in which the kind of one may stand for its settings: `generator:
+    mlp-generator` is short for `generator: {kind: mlp-generator}`. Settings of a single network are
+    given back as they are."""
+    if not all(_says_kind(part) or _is_kind(part) for part in value.values()):
+        return value
+    return {name: {"kind": str(part)} if _is_kind(part) else part for name, part in value.items()}
+
+
+def _is_kind(part: Any) -> bool:
+    """Whether this is the name of a kind of network."""
+    return isinstance(part, str) and part in kinds("model")
 
 
 def _check_several(value: Mapping[str, Any]) -> None:
@@ -118,6 +144,9 @@ def _check_several(value: Mapping[str, Any]) -> None:
                 f"the networks of this recipe are {known}; a further one says its kind",
             )
         fit = [network for network, own in networks.items() if name in _fields_of(own)]
+        known_kinds = kinds("model")
+        if not fit and isinstance(part, str) and get_close_matches(part, known_kinds):
+            raise GenwrightError(f"model.{name} is {str(part)!r}", did_you_mean(part, known_kinds))
         remedy = f"none of them has it: {', '.join(networks)}"
         if fit:
             dotted = " or ".join(f"model.{network}.{name}" for network in fit)
@@ -229,7 +258,7 @@ class Recipe(Settings):
             part = values.get(name)
             if part is None:
                 filled[name] = kind
-            elif isinstance(part, Mapping) and "kind" not in part and not _holds_mappings(part):
+            elif isinstance(part, Mapping) and "kind" not in part and not _holds_parts(part):
                 # not several networks, each with its own kind
                 filled[name] = {**part, "kind": kind}
         return filled
@@ -277,5 +306,8 @@ class Recipe(Settings):
         return write_yaml(self.model_dump(mode="json"))
 
 
-def _holds_mappings(part: Mapping[str, Any]) -> bool:
-    return any(isinstance(inner, Mapping) for inner in part.values())
+def _holds_parts(part: Mapping[str, Any]) -> bool:
+    """Whether these are several networks by name, of each its settings or its kind."""
+    if any(isinstance(inner, Mapping) for inner in part.values()):
+        return True
+    return bool(part) and all(map(_is_kind, part.values()))
