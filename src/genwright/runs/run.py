@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from genwright.core.content import Drawn, Event, Opened, OwnMeasure, Partial
 from genwright.core.contracts import Codec, Objective
 from genwright.core.dataset import Dataset
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json
 from genwright.core.options import Options
 from genwright.core.parameters import parameters_named
@@ -97,7 +97,14 @@ class Run:
         """The codec as it was trained or chosen for this run. Raises GenwrightError where its files
         are damaged."""
         settings: CodecSettings = self.recipe.codec
-        return settings.load(self.folder / "codec")
+        folder = self.folder / "codec"
+        try:
+            return settings.load(folder)
+        except (ValueError, LookupError, TypeError, AttributeError) as problem:
+            raise GenwrightError(  # of a kind that does not say it better
+                f"the codec in {folder} is damaged ({in_words(problem)})",
+                "bring its files back or train again",
+            ) from problem
 
     @property
     def content(self) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genwright.contents.images import pictures
 from genwright.core.contracts import Space
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import json_text
 from genwright.core.registry import CodecSettings
 
@@ -118,6 +118,12 @@ class ImageSettings(CodecSettings, family="codec"):
                 f"{path} does not exist",
                 "the run's codec is lost: bring the file back or train again",
             )
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        attributes = {name: tuple(values) for name, values in saved.pop("attributes").items()}
-        return ImageCodec(ImageSettings(**saved), attributes)
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            attributes = {name: tuple(values) for name, values in saved.pop("attributes").items()}
+            return ImageCodec(ImageSettings(**saved), attributes)
+        except (ValueError, LookupError, TypeError, AttributeError) as problem:
+            raise GenwrightError(
+                f"the codec {path} is damaged ({in_words(problem)})",
+                "bring the file back or train again",
+            ) from problem

@@ -148,7 +148,7 @@ class Codes(CodecSettings, family="codec"):
         try:
             settings = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
             weights = load_file(folder / _WEIGHTS)
-        except (OSError, ValueError, SafetensorError) as problem:
+        except (OSError, ValueError, TypeError, SafetensorError) as problem:
             raise GenwrightError(
                 f"the codec in {folder} is damaged ({in_words(problem)})",
                 "bring its files back or train again",

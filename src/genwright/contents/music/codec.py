@@ -389,7 +389,7 @@ class MusicSettings(CodecSettings):
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
             return self.codec(type(self)(**saved["settings"]), Learned(**saved["learned"]))
-        except (OSError, ValueError, LookupError, TypeError) as problem:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
             raise GenwrightError(
                 f"the codec {path} is damaged ({in_words(problem)})",
                 "bring the file back or train again",

@@ -25,7 +25,7 @@ from genwright.contents.text.utf8 import automaton_of, by_bytes, token_bytes
 from genwright.core.automaton import Automaton
 from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text
+from genwright.core.files import json_text, read_json
 from genwright.core.registry import CodecSettings
 
 SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
@@ -161,11 +161,7 @@ class TextCodec:
             ) from error
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        beside = path.with_name("tokenizer_config.json")
-        config = {}
-        if beside.is_file():
-            config = json.loads(beside.read_text(encoding="utf-8"))
-        special = _special_of(tokenizer, config)
+        special = _special_of(tokenizer, _config_beside(path))
         if "end" not in special:
             raise GenwrightError(
                 f"{path} has no token that can end a document (such as <|endoftext|>, </s> or"
@@ -173,6 +169,23 @@ class TextCodec:
                 "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe",
             )
         return TextCodec(tokenizer, special)
+
+
+def _config_beside(path: Path) -> dict[str, Any]:
+    """The tokenizer_config.json beside a tokenizer; empty where there is none. Raises
+    GenwrightError for a damaged one."""
+    beside = path.with_name("tokenizer_config.json")
+    if not beside.is_file():
+        return {}
+    remedy = "bring it back as it was, or leave it out"
+    try:
+        text = beside.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise GenwrightError(f"{beside} is damaged, for it is not UTF-8", remedy) from None
+    config = read_json(text, beside, remedy)
+    if not isinstance(config, dict):
+        raise GenwrightError(f"{beside} is damaged, for it holds no object", remedy)
+    return config
 
 
 def _special_of(tokenizer: Tokenizer, config: dict[str, Any]) -> dict[str, int]:
@@ -194,8 +207,8 @@ def _configured(config: dict[str, Any], name: str) -> list[str]:
     for key in _CONFIG[name]:
         token = config.get(key)
         if isinstance(token, dict):
-            token = token["content"]
-        if token:
+            token = token.get("content")
+        if isinstance(token, str) and token:
             found.append(token)
     return found
 
