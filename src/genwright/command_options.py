@@ -10,8 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 
+from genwright.core.errors import GenwrightError
 from genwright.core.meanings import meaning
-from genwright.core.options import Options, listed, option_name
+from genwright.core.options import Options, joined_by, listed, option_name
 from genwright.core.registry import options_of
 from genwright.sampling.drawing import Decoding, Drawing
 
@@ -31,7 +32,7 @@ def command_function(
     def call(**values: Any) -> None:
         given = {name: values.pop(name) for name in options}
         given = {name: value for name, value in given.items() if was_given(value)}
-        function(**values, given=given)
+        function(**values, given=single_values(command, given))
 
     parameters = []
     for name, (annotation, default) in every.items():
@@ -43,6 +44,26 @@ def command_function(
     call.__doc__ = doc
     call.__name__ = command
     return call
+
+
+def single_values(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a command, each of which was read as a list so that none is lost: the value of
+    one that takes a single value; several values joined, where they can be. Raises GenwrightError
+    for any other that is given twice."""
+    classes = options_of(command).values()
+    found = {}
+    for name, value in given.items():
+        owner = next(cls for cls in classes if name in cls.model_fields)
+        takes_several = get_origin(typed(owner.model_fields[name].annotation)) is list
+        if not isinstance(value, list) or takes_several:
+            found[name] = value
+            continue
+        between = joined_by(owner, name)
+        if len(value) > 1 and not between:
+            flag = option_name(owner, name).split(",")[0]
+            raise GenwrightError(f"{flag} is given {len(value)} times", "give it once")
+        found[name] = between.join(value) if between else value[0]
+    return found
 
 
 def was_given(value: Any) -> bool:
@@ -68,10 +89,14 @@ def _parameter(name: str, owners: list[type[Options]], every: int) -> tuple[Any,
     flags = option_name(first, name).split(",")
     words = help_of(name, owners, every)
     wanted = typed(first.model_fields[name].annotation)
-    default: Any = False if wanted is bool else None
+    several = get_origin(wanted) is list
+    if not metavar and wanted is not bool and not several:
+        metavar = f"<{wanted.__name__}>"
     option = typer.Option(*flags, help=words, metavar=metavar or None)
-    annotation = wanted if wanted is bool else Union[wanted, None]  # noqa: UP007
-    return Annotated[annotation, option], default
+    if wanted is bool:
+        return Annotated[bool, option], False
+    annotation = wanted if several else list[wanted]  # type: ignore[valid-type]  # `single_values`
+    return Annotated[Union[annotation, None], option], None  # noqa: UP007
 
 
 def _metavar(cls: type[Options], name: str) -> str:

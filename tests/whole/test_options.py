@@ -2,14 +2,18 @@
 nothing or something else."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
-from genwright.command_options import help_of
+from commands import command
+from genwright import api
+from genwright.command_options import help_of, single_values
 from genwright.contents.images import sampler as images
 from genwright.contents.music import sampler as music
 from genwright.contents.points import sampler as points
 from genwright.contents.text import sampler as text
+from genwright.core.attributes import read_wanted
 from genwright.core.errors import GenwrightError
 from genwright.core.parameters import as_typed, parameters_named
 from genwright.core.registry import options_of
@@ -88,3 +92,38 @@ def test_an_alias_that_was_used_is_named():
     assert cls.parameters()["--prompt"] == "prompt"
     assert cls.parameters(["prompts", "top"])["--prompt"] == "prompts"
     assert cls.parameters(["prompts", "top"])["--candidates"] == "top"
+
+
+def test_an_option_that_is_given_twice_is_refused_or_joined():
+    once = {"n": [3], "prompt": ["a", "b"], "rules": True, "condition": ["key=G"]}
+    assert single_values("sample", once) == once | {"n": 3, "condition": "key=G"}
+    twice = single_values("sample", {"condition": ["key=G,metre=6/8", "type=jig"]})
+    assert twice == {"condition": "key=G,metre=6/8,type=jig"}
+    with pytest.raises(GenwrightError, match="--top-k is given 2 times; give it once"):
+        single_values("sample", {"top_k": [3, 4]})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--condition", "class=cat", "class=dog"],
+        ["--condition", "class=cat", "--condition", "class=dog"],
+        ["--condition", "class=cat,class=dog"],
+    ],
+)
+def test_two_values_of_one_attribute_are_refused_with_how_to_write_them(words, monkeypatch, capsys):
+    def draw(options, partial=False):
+        return read_wanted(options.condition)
+
+    kind = SimpleNamespace(
+        sampler_options=lambda **given: SimpleNamespace(**given),
+        view=SimpleNamespace(terminal=lambda out, options: print),
+    )
+    run = SimpleNamespace(content="image", kind=kind, draw=draw)
+    monkeypatch.setattr(api, "load", lambda *_, **__: run)
+    code, _, said = command(capsys, "sample", "runs/r", *words)
+    assert code == 2
+    assert (
+        said
+        == "error: class is asked for twice; write class=value|other for several values of it.\n"
+    )

@@ -63,10 +63,11 @@ class Options(Settings):
         }
 
 
-def option(name: str = "", metavar: str = "") -> dict[str, Any]:
+def option(name: str = "", metavar: str = "", joined: str = "") -> dict[str, Any]:
     """`Field(json_schema_extra=option(...))`: the name of an option (`--continue`), and what stands
-    for its value in the help."""
-    return {"option": name, "metavar": metavar}
+    for its value in the help. joined: what comes between its values where it is given several times
+    on a command line; "": it is given once."""
+    return {"option": name, "metavar": metavar, "joined": joined}
 
 
 def option_name(cls: type[Options], field: str) -> str:
@@ -81,3 +82,9 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def joined_by(cls: type[Options], field: str) -> str:
+    """What comes between the values of an option that is given several times; "" for none."""
+    extra = cls.model_fields[field].json_schema_extra
+    return str(extra.get("joined") or "") if isinstance(extra, dict) else ""

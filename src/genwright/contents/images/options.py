@@ -29,12 +29,14 @@ class SampleOptions(
 
     usual: ClassVar[dict[str, Any]] = {"n": 16, "strength": 0.3}
     condition: str | dict[str, Any] | None = Field(
-        None, json_schema_extra=option(metavar="A=B,C=D")
+        None, json_schema_extra=option(metavar="A=B,C=D", joined=",")
     )
     """What they are; a=b|c for several values."""
     evenly: str | None = Field(None, json_schema_extra=option(metavar="A,C"))
     """All values of these attributes in turn: shares of such samples are asked for."""
-    negative: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
+    negative: str | dict[str, Any] | None = Field(
+        None, json_schema_extra=option(metavar="A=B,C=D", joined=",")
+    )
     """What they are not."""
     guidance: float | None = Field(None, ge=0, le=100)
     """How strongly these two steer; 1 as learned."""

@@ -16,7 +16,7 @@ class SampleOptions(
 
     usual: ClassVar[dict[str, Any]] = {"n": 4}
     condition: str | dict[str, Any] | None = Field(
-        None, json_schema_extra=option(metavar="A=B,C=D")
+        None, json_schema_extra=option(metavar="A=B,C=D", joined=",")
     )
     """What it is; a=b|c for several values."""
     bars: str | int | None = Field(None, json_schema_extra=option(metavar="N|A-B"))
