@@ -6,11 +6,11 @@
 2. Case is kept: He -> She, HE -> SHE. A pair in which a word begins with a capital is of names: it
    is found with a capital alone, so that `Mark,Mary` leaves "to mark" as it is.
 3. Agreement is kept. English "her" is two words (him, his), and "his" as well (her, hers). Which is
-   meant is told by what follows: before a noun it is the determiner. A list that pairs any of these
-   forms means all three pairs.
+   meant is told by the words around it (`agreement.py`): before a noun it is mostly the determiner.
+   A list that pairs any of these forms means all three pairs.
 
-Swapping twice gives the text back, but where it holds "him" before a noun ("gave him money"): its
-twin ("gave her money") can be read in two ways.
+Swapping twice gives the text back, but where "her" can be read in two ways: of "saw him duck" and
+"saw his duck" the twin is one, "saw her duck".
 
 What it leaves out: words that no space or sign parts from others (Chinese), and grammar beyond
 these pronouns (endings of adjectives in French). Worker processes import this module: it must not
@@ -27,9 +27,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from genwright.contents.text.agreement import begins_noun, is_determiner
 from genwright.core.errors import GenwrightError, in_words
 
-VERSION = 1  # raise it when the same text would get another twin
+VERSION = 2  # raise it when the same text would get another twin
 REMEDY = "write two words on each line, as in he,she"
 # of English: the forms that two pairs share
 AGREEING = (("him", "her"), ("his", "her"), ("his", "hers"))
@@ -40,34 +41,7 @@ AGREEMENT = {
     "him": ("her", "her"),
     "hers": ("his", "his"),
 }
-# words that begin no noun phrase after a determiner: "her" before them is an object
-_NO_NOUN = """
-    a about above across after again against all almost alone along already also although always
-    am among an and another any anyone anything anyway are around as aside asleep at away back
-    be because been before behind being below beneath beside besides between beyond both but by
-    can cannot could despite did do does down during each either else enough even ever every
-    everyone everything except for forever forward from had has have he her here hers herself
-    him himself his home how however i if in indeed inside instead into is it its itself just
-    last later may me might must my near neither never no nobody none nor not nothing now of off
-    often on once one onto or our out outside over past per perhaps quite rather shall she
-    should since so some somehow someone something sometimes somewhere soon still than that the
-    their them then there therefore these they this those though through throughout till to
-    today together tomorrow tonight too toward towards twice under unless until up upon us was
-    we well were what when whenever where whether which while who whom whose why will with
-    within without would yesterday yet you your
-"""
-NO_NOUN = frozenset(_NO_NOUN.split())
-# adjectives and nouns that end like adverbs
-_NO_ADVERBS = """
-    ally anomaly assembly belly bodily bully butterfly chilly costly cuddly curly daily deadly
-    disorderly early earthly elderly family fatherly fly friendly ghostly heavenly hilly holy
-    homely hourly italy jelly jolly kindly likely lily lively lonely lovely lowly manly
-    melancholy monopoly monthly motherly nightly only orderly quarterly rally reply scholarly
-    sickly silly sisterly supply tally timely ugly unlikely weekly womanly worldly yearly
-"""
-NO_ADVERBS = frozenset(_NO_ADVERBS.split())
 _CHUNK = re.compile(r"\w+")
-_NEXT_WORD = re.compile(r"[^\S\n]*\n?[^\S\n]*([^\W\d_]+|\d+)")
 
 
 @dataclass(frozen=True)
@@ -127,31 +101,19 @@ def _found(text: str, table: _Table) -> Iterator[tuple[int, int, str]]:
             to = table.words.get(word)
             if to is not None:
                 if table.agreeing and word.casefold() in AGREEMENT:
-                    to = _agreeing(word, text, stop, table)
+                    to = _agreeing(word, text, start, stop, table)
                 yield start, stop, to
 
 
-def _agreeing(word: str, text: str, stop: int, table: _Table) -> str:
-    """The form that stands in place of a pronoun, which ends at `stop`."""
-    before_noun, otherwise = AGREEMENT[word.casefold()]
-    if _noun_follows(text, stop, table):
-        return _cased_as(word, before_noun)
-    return _cased_as(word, otherwise)
-
-
-def _noun_follows(text: str, stop: int, table: _Table) -> bool:
-    """Whether what follows can be a noun, or an adjective before one: a word that is none of the
-    short words that begin something else, and no adverb."""
-    match = _NEXT_WORD.match(text, stop)
-    if match is None:
-        return False
-    word = match.group(1).casefold()
-    # its twin as well, so that a text and its twin are judged alike
-    for each in (word, table.partner.get(word, word)):
-        is_adverb = each.endswith("ly") and len(each) > 3 and each not in NO_ADVERBS
-        if each in NO_NOUN or is_adverb:
-            return False
-    return True
+def _agreeing(word: str, text: str, start: int, stop: int, table: _Table) -> str:
+    """The form that stands in place of a pronoun, which stands between `start` and `stop`."""
+    folded = word.casefold()
+    before_noun, otherwise = AGREEMENT[folded]
+    if folded == "her":
+        is_before_noun = is_determiner(text, start, stop, table.partner)
+    else:
+        is_before_noun = begins_noun(text, stop, table.partner)
+    return _cased_as(word, before_noun if is_before_noun else otherwise)
 
 
 def _cased_as(word: str, to: str) -> str:
