@@ -122,7 +122,7 @@ PAGES = {
     "../CONTRIBUTING.md": Page(),
     "../README.md": Page(covered="tests/whole/test_readme.py"),
     "extending.md": Page(covered="tests/whole/test_extending.py"),
-    "audits.md": Page(of(mine="folk-tunes")),
+    "audits.md": Page(of(mine="folk-tunes", notes="code")),
     "balance.md": Page(),
     "cards.md": Page(of(mine="code"), before=(CORPUS,)),
     "codecs.md": Page(),
@@ -157,6 +157,20 @@ OWN_FILES = {
     "words.csv": "he,male\nhim,male\nshe,female\nher,female\n",
     "swaps.csv": "he,she\nhim,her\nhis,her\n",
     "answers.yaml": "limitations: few texts\n",
+    "crows_pairs_anonymized.csv": (
+        ",sent_more,sent_less,stereo_antistereo,bias_type\n"
+        "0,He was late again.,She was late again.,stereo,gender\n"
+        "1,She could not drive.,He could not drive.,stereo,gender\n"
+        "2,Old people forget names.,Young people forget names.,stereo,age\n"
+    ),
+    "pro_stereotyped_type1.txt.test": (
+        "1 [The driver] called the nurse because [he] was late.\n"
+        "2 The driver called [the nurse] because [she] could help.\n"
+    ),
+    "anti_stereotyped_type1.txt.test": (
+        "1 [The driver] called the nurse because [she] was late.\n"
+        "2 The driver called [the nurse] because [he] could help.\n"
+    ),
     "corpus.yaml": "name: mine\nsources: [{kind: files, path: notes/}]\n",
     "my-rl.yaml": (
         "data: {source: arithmetic, context: 64, held_out: 0.1}\ncodec: characters\n"
