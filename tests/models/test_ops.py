@@ -57,6 +57,28 @@ def differentiated_twice(f, plain, *inputs):
     return results
 
 
+def test_squared_relu_equals_the_plain_form():
+    for a, b in zip(
+        *both(squared_relu, lambda x: F.relu(x).square(), normal(3, 5, 16)), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_squared_relu_can_be_differentiated_twice():
+    found = differentiated_twice(squared_relu, lambda x: F.relu(x).square(), normal(3, 5, 16))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_rms_norm_in_bfloat16():
+    x = normal(3, 5, 64).bfloat16()
+    for a, b in zip(
+        *both(lambda x: rms_norm(x, None, 1e-6), lambda x: F.rms_norm(x, (64,), None, 1e-6), x),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=0.05, rtol=0.05)
+
+
 def test_rms_norm_can_be_differentiated_twice():
     x = normal(3, 16)
     gain = 1 + 0.1 * normal(16, seed=2)

@@ -5,7 +5,6 @@ to hold. `joined` multiplies by several at once where nobody does: a fused path 
 same. Sources: RoPE, Su et al., arXiv 2104.09864; RMS norm, Zhang and Sennrich, 1910.07467.
 """
 
-from collections.abc import Sequence
 from typing import TypeGuard
 
 import torch
@@ -47,31 +46,10 @@ def is_plain(layer: nn.Module) -> TypeGuard[Linear]:
 def joined(x: Tensor, *layers: nn.Module) -> Tensor:
     """x (..., inputs) through each of `layers`, their outputs side by side. Where all are plain it
     is one product with the stacked weights: faster than several, the copy is cheap."""
-    stacked = _stacked(layers)
-    if stacked is None:
+    weights = [layer.weight for layer in layers if is_plain(layer)]
+    if len(weights) < len(layers):
         return torch.cat([layer(x) for layer in layers], -1)
-    return product(x, stacked[0])
-
-
-def heads(x: Tensor, width: int, *layers: nn.Module) -> tuple[Tensor, ...]:
-    """As `joined`, outputs cut into heads: (..., outputs of the layer / width, width) each. They
-    are cut before they are parted, which saves a copy in the backward pass."""
-    stacked = _stacked(layers)
-    if stacked is None:
-        return tuple(layer(x).unflatten(-1, (-1, width)) for layer in layers)
-    weight, sizes = stacked
-    cut = product(x, weight).unflatten(-1, (-1, width))
-    return cut.split([size // width for size in sizes], -2)
-
-
-def _stacked(layers: Sequence[nn.Module]) -> tuple[Tensor, list[int]] | None:
-    """The weights of layers, stacked, and how many rows are whose; None where one is not plain."""
-    weights = []
-    for layer in layers:
-        if not is_plain(layer):
-            return None
-        weights.append(layer.weight)
-    return torch.cat(weights), [len(weight) for weight in weights]
+    return product(x, torch.cat(weights))
 
 
 class Norm(nn.Module):

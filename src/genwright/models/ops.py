@@ -21,9 +21,10 @@ from genwright.core.onednn import onednn_product as _onednn
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
 _PLAIN = (Tensor, nn.Parameter)
+_TRAINED = (torch.float32, torch.bfloat16)  # dtypes that are computed in while training
 
 
-def _eager(x: Tensor) -> bool:
+def is_eager(x: Tensor) -> bool:
     """Whether what is done to x is done at once, and to a plain tensor: nothing traces it, maps it
     or shards it."""
     if type(x) not in _PLAIN or torch.compiler.is_compiling():
@@ -56,7 +57,7 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
         return False
     if x.dtype != torch.float32 or weight.dtype != torch.float32:
         return False
-    return onednn_is_faster() and _eager(x) and _eager(weight)
+    return onednn_is_faster() and is_eager(x) and is_eager(weight)
 
 
 class _Product(torch.autograd.Function):
@@ -135,13 +136,11 @@ def _rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
 
 
 class _RMSNorm(torch.autograd.Function):
-    """`_rms_norm` in fp32 with a gradient of few passes."""
+    """`_rms_norm` with a gradient of few passes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = (norm.square() / x.size(-1) + eps).rsqrt()  # (..., 1)
-        unit = x * scale
+        unit, scale = unit_and_scale(x, eps)
         ctx.save_for_backward(x, weight, unit, scale)
         ctx.eps = eps
         return unit if weight is None else unit * weight
@@ -157,25 +156,96 @@ class _RMSNorm(torch.autograd.Function):
             of_unit = gradient * weight
             if ctx.needs_input_grad[1]:
                 of_weight = (gradient * unit).flatten(0, -2).sum(0)
-        along = torch.linalg.vecdot(of_unit, unit)[..., None]
-        of_x = torch.addcmul(of_unit, unit, along, value=-1 / x.size(-1)).mul_(scale)
-        return of_x, of_weight, None
+        return across(of_unit, unit).mul_(scale), of_weight, None
+
+
+def unit_and_scale(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """What RMS norm makes of x (..., width), and what it multiplies by, (..., 1)."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    scale = (norm.square() / x.size(-1) + eps).rsqrt().to(x.dtype)
+    return x * scale, scale
+
+
+def across(gradient: Tensor, unit: Tensor) -> Tensor:
+    """The part of a gradient (..., width) that does not lie along vectors of RMS norm 1: the rest
+    changes their lengths, which the norm takes back."""
+    along = torch.linalg.vecdot(gradient, unit)[..., None]
+    return torch.addcmul(gradient, unit, along, value=-1 / unit.size(-1))
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """Over the last axis; statistics in fp32. weight: gains, or None."""
     if not (x.is_cpu and torch.is_grad_enabled()):
         return F.rms_norm(x, x.shape[-1:], weight, eps)
-    if x.dtype == torch.float32 and _eager(x) and (weight is None or _eager(weight)):
+    if x.dtype in _TRAINED and is_eager(x) and (weight is None or is_eager(weight)):
         normed: Tensor = _RMSNorm.apply(x, weight, eps)
         return normed
     return _rms_norm(x, weight, eps)
 
 
-def squared_relu(x: Tensor) -> Tensor:
-    """Element-wise relu(x)^2."""
+def _squared_relu(x: Tensor) -> Tensor:
     positive = F.relu(x)
     return positive * positive
+
+
+class _SquaredReLU(torch.autograd.Function):
+    """`_squared_relu` with a gradient of two passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return F.relu(x).square_()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor | None:
+        (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(_squared_relu, gradient, x)[0]
+        slope = torch.addcmul(x.new_zeros(()), gradient, x, value=2)
+        return torch.ops.aten.threshold_backward.grad_input(slope, x, 0, grad_input=slope)
+
+
+def squared_relu(x: Tensor) -> Tensor:
+    """Element-wise relu(x)^2."""
+    if x.is_cpu and torch.is_grad_enabled() and is_eager(x):
+        found: Tensor = _SquaredReLU.apply(x)
+        return found
+    return _squared_relu(x)
+
+
+def _mixed(x: Tensor, first: Tensor, mix: Tensor) -> Tensor:
+    return mix[0] * x + mix[1] * first
+
+
+class _Mixed(torch.autograd.Function):
+    """`_mixed` in two passes, with a gradient of four."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, first: Tensor, mix: Tensor) -> Tensor:
+        ctx.save_for_backward(x, first, mix)
+        of_x, of_first = mix.tolist()
+        return (x * of_x).add_(first, alpha=of_first)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, first, mix = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(_mixed, gradient, x, first, mix)
+        of_x, of_first = mix.tolist()
+        of_mix: Tensor | None = None
+        if ctx.needs_input_grad[2]:
+            slopes = [(gradient * y).sum(dtype=torch.float32) for y in (x, first)]
+            of_mix = torch.stack(slopes).to(mix.dtype)
+        return gradient * of_x, gradient * of_first, of_mix
+
+
+def mixed(x: Tensor, first: Tensor, mix: Tensor) -> Tensor:
+    """mix[0] x + mix[1] first, of x and first (B, T, W) and mix (2,)."""
+    training = x.is_cpu and torch.is_grad_enabled() and x.dtype == mix.dtype
+    if training and is_eager(x) and is_eager(first) and is_eager(mix):
+        found: Tensor = _Mixed.apply(x, first, mix)
+        return found
+    return _mixed(x, first, mix)
 
 
 def _swiglu(both: Tensor) -> Tensor:
@@ -208,7 +278,7 @@ class _SwiGLU(torch.autograd.Function):
 
 def swiglu(both: Tensor) -> Tensor:
     """both: (..., 2 * hidden), gate and up side by side -> silu(gate) * up, (..., hidden)."""
-    if both.is_cpu and torch.is_grad_enabled() and _eager(both):
+    if both.is_cpu and torch.is_grad_enabled() and is_eager(both):
         found: Tensor = _SwiGLU.apply(both)
         return found
     return _swiglu(both)

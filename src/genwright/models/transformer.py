@@ -22,9 +22,10 @@ from torch.utils.checkpoint import checkpoint
 
 from genwright.core.errors import GenwrightError
 from genwright.models.cache import Cache
-from genwright.models.layers import Linear, Norm, heads, joined, rotary, rotate
-from genwright.models.ops import attention, squared_relu, swiglu
+from genwright.models.layers import Linear, Norm, joined, rotary, rotate
+from genwright.models.ops import attention, mixed, squared_relu, swiglu
 from genwright.models.previous import Previous
+from genwright.models.turned import can_turn, turned
 
 IGNORED = -100  # a target that does not count
 # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
@@ -85,7 +86,7 @@ class Block(nn.Module):
         """x, first: (B, T, W), the stream here and after the embedding. tokens: (B, T) int64, None
         where embeddings were given. mask: added to scores, None: by position alone."""
         if self.mix is not None:
-            x = self.mix[0] * x + self.mix[1] * first
+            x = mixed(x, first, self.mix)
         normed = x if self.attention_norm is None else self.attention_norm(x)
         x = x + self.attend(normed, tokens, rope, mask, cache)
         return x + self.mlp(self.mlp_norm(x))
@@ -102,12 +103,7 @@ class Block(nn.Module):
         s = self.settings
         batch, time, _ = x.shape
         # (B, T, H, D), (B, T, K, D), (B, T, K, D)
-        q, k, v = heads(x, s.head_width, self.query, self.key, self.value)
-        if self.query_norm is not None and self.key_norm is not None:
-            q = self.query_norm(q)
-            k = self.key_norm(k)
-        q = rotate(q, rope)
-        k = rotate(k, rope)
+        q, k, v = self.heads(x, rope)
         if self.value_embedding is not None and tokens is not None:
             v = v + F.embedding(tokens, self.value_embedding).view_as(v)
         q = q.transpose(1, 2)  # (B, H, T, D)
@@ -118,6 +114,22 @@ class Block(nn.Module):
         mixed = attention(q, k, v, mask, causal=s.causal and time > 1)  # (B, H, T, D)
         return self.output(mixed.transpose(1, 2).reshape(batch, time, -1))
 
+    def heads(self, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, T, H, D), keys and values (B, T, K, D) of x (B, T, W); queries and keys are
+        normed and rotated."""
+        s = self.settings
+        sizes = (s.heads, s.kv_heads, s.kv_heads)
+        # (B, T, H + 2 K, D): cut before they are parted, which saves a copy in the backward pass
+        cut = joined(x, self.query, self.key, self.value).unflatten(-1, (-1, s.head_width))
+        norms = (self.query_norm, self.key_norm)
+        if all(_without_gain(norm) for norm in norms) and can_turn(cut, rope):
+            return turned(cut, rope, s.heads, s.kv_heads, s.norm_eps if s.qk_norm else None)
+        q, k, v = cut.split(sizes, -2)
+        if self.query_norm is not None and self.key_norm is not None:
+            q = self.query_norm(q)
+            k = self.key_norm(k)
+        return rotate(q, rope), rotate(k, rope), v
+
     def mlp(self, x: Tensor) -> Tensor:
         """x: (B, T, W), normed."""
         if self.gate is None:
@@ -127,6 +139,13 @@ class Block(nn.Module):
             return self.down(swiglu(both))
         gate, up = both.chunk(2, -1)
         return self.down(F.gelu(gate) * up)
+
+
+def _without_gain(norm: nn.Module | None) -> bool:
+    """Whether a norm of heads is none, or RMS norm alone."""
+    if norm is None:
+        return True
+    return type(norm) is Norm and norm.kind == "plain" and not norm._forward_hooks
 
 
 class Transformer(nn.Module):
