@@ -23,6 +23,8 @@ from genwright.data.split import HeldOut
 
 Change = Callable[[Batch, Draws], Batch]
 _ROUNDS = 3
+AHEAD = 8192  # examples whose places in the order are computed at once, at most
+GROWTH = 4  # as many batches as the last time
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
@@ -166,14 +168,35 @@ class ExampleStream:
         self.unit = unit
         self.change = change
         self.balance = balance
+        # whose indices were computed ahead: of the batches from `first` on, for `rows` of each
+        self.rows: Tensor | None = None
+        self.first = 0
+        self.ahead = np.empty((0, 0), np.int64)
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
-        numbers = position * self.size + examples.numpy()
+        place = position - self.first
+        if examples is not self.rows or not 0 <= place < len(self.ahead):
+            count = 1
+            if examples is self.rows and position == self.first + len(self.ahead):
+                count = GROWTH * len(self.ahead)  # a short run computes few in vain
+            self.rows = examples
+            self.first = position
+            self.ahead = self._indices(position, count, examples.numpy())
+            place = 0
+        return self.ahead[place]
+
+    def _indices(self, position: int, count: int, rows: np.ndarray) -> np.ndarray:
+        """(k, n) those of `count` batches from a position on, of an epoch at most: one operation on
+        many of them takes hardly longer than on those of a small batch."""
+        most = min(AHEAD, len(self.split)) // max(1, len(rows))
+        count = max(1, min(count, most))
+        positions = np.arange(position, position + count)
+        numbers = (positions[:, None] * self.size + rows).reshape(-1)
         epochs, order = visits(numbers, len(self.split), self.seed)
-        if self.balance is None or self.balance.by != SAMPLING:
-            return order
-        return self.balance.taken(epochs, order, self.seed)
+        if self.balance is not None and self.balance.by == SAMPLING:
+            order = self.balance.taken(epochs, order, self.seed)
+        return order.reshape(count, len(rows))
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Those rows of the batch at a position, altered as in training."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genwright.core.contracts import Batch, Objective, Stream
 from genwright.core.draws import Draws
+from genwright.core.draws_ahead import DrawsAhead
 from genwright.core.errors import GenwrightError
 from genwright.training.engine import Engine
 from genwright.training.settings import Training
@@ -78,12 +79,11 @@ class Batches:
         self.objective = objective
         self.stream = stream
         self.engine = engine
-        self.seed = seed
         self.unit = max(1, objective.unit)
         self.micro = settings.micro_batch or stream.size  # examples of a micro-batch
         self.rows = engine.deal(stream.size, self.unit)  # of each rank
         self.own = self.rows[engine.rank]
-        self.placed = self.own.to(engine.device)
+        self.draws = DrawsAhead(seed, self.own.to(engine.device))
         self.at_once = max(map(len, self.rows)) <= self.micro
 
     def prepared(self, position: int) -> Prepared:
@@ -94,7 +94,7 @@ class Batches:
         weight = batch.pop(WEIGHT, None)  # (own,)
         if engine.device.type != "cpu":
             batch = {k: v.to(engine.device, non_blocking=True) for k, v in batch.items()}
-        draws = Draws(self.seed, position, self.placed)
+        draws = self.draws.at(position)
         batch = objective.prepare(batch, draws, engine)
         if objective.observe is not None:
             batch = batch | self._observed(objective.observe, batch)
