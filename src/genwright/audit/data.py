@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from genwright.audit.crossed import MOST_CELLS, Crossed, crossed
+from genwright.audit.cut import cut_found
 from genwright.audit.diversity import npmi
 from genwright.audit.found import (
     DataAudit,
@@ -78,6 +79,7 @@ def audit_data(
         both,
         associated,
         remarks,
+        cut_found(asked, examples, content, dataset, split, NAMES[split]),
     )
     return audit, shown
 

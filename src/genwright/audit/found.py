@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genwright.audit.crossed import Crossed
+from genwright.audit.cut import CutFound
 from genwright.audit.distances import Distances, distances_to
 from genwright.audit.diversity import effective_number
 from genwright.core.groups import GroupCounts
@@ -88,7 +89,8 @@ class DataAudit:
     """An audit of data. name: of the recipe. data: what was read, in words. split: of it. content:
     the kind. thing: one example, for a person. clusters: of the examples. groups: of each grouping.
     crossed: intersections of two groupings. associated: of each intersection its normalised
-    pointwise mutual information, (groups of one, groups of the other); NaN of what is too rare."""
+    pointwise mutual information, (groups of one, groups of the other); NaN of what is too
+    rare. cut: by the length of a window."""
 
     name: str
     data: str
@@ -101,6 +103,7 @@ class DataAudit:
     crossed: list[Crossed]
     associated: list[list[list[float]]]
     remarks: list[str] = field(default_factory=list)
+    cut: list[CutFound] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

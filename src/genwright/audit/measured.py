@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from genwright.audit.by_group import GroupLoss, GroupQuality, group_losses, group_quality
+from genwright.audit.cut import CutFound, cut_found
 from genwright.audit.drawn import features_of
 from genwright.audit.found import GroupsFound
 from genwright.audit.groups import Grouping, Labelled, Labels, counted, labelled
@@ -39,13 +40,14 @@ class Features:
 @dataclass(frozen=True)
 class Measured:
     """numbers: held-out examples that were measured; held_out: groups of all of them; in_data: of
-    training examples."""
+    training examples. cut: held-out examples of which the beginning alone is measured."""
 
     numbers: Sequence[int]
     losses: Losses | None
     held_out: Labelled | None
     in_data: Labelled
     features: Features | None
+    cut: Sequence[CutFound] = ()
 
     @classmethod
     def of(
@@ -66,7 +68,8 @@ class Measured:
         examples = of.content.examples(of.dataset, "held_out", numbers)
         fitting = of.content.measurable(examples, of.opened)
         found = losses(of.opened, of.content.sampler, fitting, of.seed)
-        return cls(numbers, found, held_out, in_data, features)
+        cut = cut_found(asked, held_out, of.content, of.dataset, "held_out", "held-out data")
+        return cls(numbers, found, held_out, in_data, features, cut)
 
     @property
     def loss(self) -> float | None:

@@ -13,7 +13,7 @@ from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.crossed import BETWEEN, Crossed
 from genwright.audit.found import DataAudit, GroupsFound
 from genwright.audit.kept import set_aside
-from genwright.audit.page_run import crossed_section, model_section
+from genwright.audit.page_run import crossed_section, cut_section, model_section
 from genwright.audit.run import RunAudit
 from genwright.audit.shown import Shown
 from genwright.audit.table import lines_of
@@ -44,6 +44,7 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     parts += [_section(found, shown) for found in audit.groups]
     for cells, associated in zip(audit.crossed, audit.associated, strict=True):
         parts.append(_crossed(cells, associated))
+    parts += [cut_section(cut) for cut in audit.cut]
     rows = csv_rows(audit.groups)
     for cells in audit.crossed:
         name = BETWEEN.join(cells.names)
@@ -86,6 +87,7 @@ def run_page(
         parts.append(model_section(found))
         parts.append(examples(found.grouping, shown))
     parts += [crossed_section(cells) for cells in audit.crossed]
+    parts += [cut_section(cut) for cut in audit.cut]
     if more is not None:
         parts.append(more)
     every: list[GroupsFound] = []

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
+from genwright.audit.cut import CutFound
 from genwright.audit.run import Amplified, ModelGroups
 from genwright.audit.run_crossed import CrossedCell, CrossedRun
-from genwright.audit.table import share_cells
+from genwright.audit.table import CUT_HEADS, cut_cells, cut_line, share_cells
 from genwright.audit.table_run import (
     QUALITIES,
     copies_cells,
@@ -35,6 +36,13 @@ PLACEBO = (
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> Markup:
     """A table under its title."""
     return HTML.table(heads, rows, title)
+
+
+def cut_section(found: CutFound) -> Markup:
+    """What the length of a window cuts off, by group."""
+    rows = [cut_cells(row) for row in found.groups]
+    title = f"Longer than a window, by {found.grouping}"
+    return table(CUT_HEADS, rows, title) + soft(cut_line(found))
 
 
 def model_section(found: ModelGroups) -> Markup:

@@ -17,6 +17,7 @@ from typing import Any
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked, asked_for
 from genwright.audit.corrected import check_correctable
+from genwright.audit.cut import CutFound
 from genwright.audit.data import found_in
 from genwright.audit.drawn import drawn_samples
 from genwright.audit.found import (
@@ -91,7 +92,8 @@ class RunAudit:
     """An audit of a run. loss: of all measured held-out examples, a unit; loss_unit: what it is;
     measured: how many examples. target: what was declared, in words. crossed: intersections of two
     groupings. prompts: that samples begin with. held_out: losses of single examples. loss_low,
-    loss_high: the interval of the loss."""
+    loss_high: the interval of the loss. cut: held-out examples of which the beginning is
+    measured."""
 
     run: str
     recipe: str
@@ -112,6 +114,7 @@ class RunAudit:
     held_out: HeldOut | None = None
     loss_low: float | None = None
     loss_high: float | None = None
+    cut: list[CutFound] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -273,6 +276,7 @@ def _result(
         single,
         low,
         high,
+        list(measured.cut),
     )
 
 

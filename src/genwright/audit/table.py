@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genwright.audit.crossed import Cell, Crossed
+from genwright.audit.cut import CutFound, CutGroup
 from genwright.audit.distances import Distance
 from genwright.audit.found import DataAudit, GroupsFound
 from genwright.evaluation.intervals import Share
@@ -31,6 +32,8 @@ def data_text(audit: DataAudit) -> str:
         parts += ["", heading, groups_table(found), *lines_of(found)]
     for cells in audit.crossed:
         parts += ["", *crossed_lines(cells)]
+    for cut in audit.cut:
+        parts += ["", cut_line(cut), cut_table(cut)]
     return printed(parts, audit.remarks)
 
 
@@ -152,6 +155,51 @@ def named_cells(cells: Sequence[tuple[str, ...]]) -> str:
     if len(cells) > EMPTY:
         named += f"; and {len(cells) - EMPTY} more"
     return named
+
+
+CUT_HEADS = ("group", "examples", "longer", "95% interval", "others", "times as often", "beyond")
+
+
+def cut_line(found: CutFound) -> str:
+    """What a window cuts off, in a sentence."""
+    return (
+        f"{found.every.count:,} of {found.every.total:,} examples of the {found.of} are longer than"
+        f" a window ({found.setting} = {found.limit:,} tokens), by {found.grouping}; beyond: the"
+        " share of a group's tokens behind its first window, which no audit measures"
+    )
+
+
+def cut_cells(row: CutGroup) -> list[str]:
+    """A group, as `CUT_HEADS` says."""
+    times = "-"
+    if row.ratio is not None and math.isfinite(row.ratio.value):
+        high = "more" if math.isinf(row.ratio.high) else f"{row.ratio.high:.2f}"
+        times = f"{row.ratio.value:.2f} ({row.ratio.low:.2f} to {high})"
+    others = share_cells(row.others)[0] if row.others.total else "-"
+    return [
+        row.group,
+        f"{row.longer.total:,}",
+        *share_cells(row.longer),
+        others,
+        times,
+        f"{row.beyond:.1%}",
+    ]
+
+
+def cut_table(found: CutFound) -> Table:
+    """Which groups a window cuts, the largest groups first."""
+    out = plain_table("", *CUT_HEADS)
+    rows = sorted(found.groups, key=_examples_of)
+    for row in rows[:SHOWN]:
+        group, *cells = cut_cells(row)
+        out.add_row(Text(group), *cells)
+    if len(rows) > SHOWN:
+        out.add_row(Text(f"{len(rows) - SHOWN} more"))
+    return out
+
+
+def _examples_of(row: CutGroup) -> int:
+    return -row.longer.total
 
 
 def _count_in(cell: Cell) -> int:

@@ -12,6 +12,8 @@ from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups, RunAudit
 from genwright.audit.run_crossed import CrossedCell, CrossedRun
 from genwright.audit.table import (
+    cut_line,
+    cut_table,
     distance_line,
     named_cells,
     plain_table,
@@ -41,6 +43,8 @@ def run_text(audit: RunAudit) -> str:
         parts += ["", heading, amplified_table(found), *lines_of(found), *more_tables(found)]
     for cells in audit.crossed:
         parts += ["", *crossed_run_lines(cells), crossed_run_table(cells)]
+    for cut in audit.cut:
+        parts += ["", cut_line(cut), cut_table(cut)]
     return printed(parts, audit.remarks)
 
 

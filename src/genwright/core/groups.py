@@ -92,6 +92,23 @@ class Audited(Protocol):
         """Examples as a model can measure them at once: of long ones the beginning."""
 
 
+class Lengths(NamedTuple):
+    """How long examples are beside what is seen of one at once. tokens: (n,) int64. limit: tokens
+    of a window. setting: what says so."""
+
+    tokens: np.ndarray
+    limit: int
+    setting: str
+
+
+@runtime_checkable
+class Lengthy(Protocol):
+    """What a kind of content has besides, whose examples may be longer than a window."""
+
+    def lengths(self, dataset: Dataset, split: str) -> Lengths:
+        """Of every example of a split, in the order of `Audited.known`."""
+
+
 @runtime_checkable
 class Featured(Protocol):
     """What a kind of content has besides, where features of its own tell samples apart better than

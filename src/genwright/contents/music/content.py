@@ -17,7 +17,7 @@ from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
 from genwright.core.content import Mark, Opened, Sample, Section
 from genwright.core.dataset import Dataset
-from genwright.core.groups import Known
+from genwright.core.groups import Known, Lengths
 from genwright.core.progress import track
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -103,6 +103,10 @@ class MusicContent(Content):
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Pieces of a split."""
         return known.examples(dataset, split, numbers)
+
+    def lengths(self, dataset: Dataset, split: str) -> Lengths:
+        """Tokens of pieces beside those of a window."""
+        return known.lengths(dataset, split)
 
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
         """The beginnings of pieces, as long as the model's window."""

@@ -172,6 +172,10 @@ class MusicDataset(ExampleDataset):
         """(n,) int32, the tokens of a piece."""
         return self.all_tokens[self._ends[piece] : self._ends[piece + 1]]
 
+    def piece_lengths(self, split: str) -> np.ndarray:
+        """(pieces,) int64: the tokens of each piece of a split."""
+        return np.array(self._sizes, np.int64)[self.pieces[split]]
+
     def tokens(self, split: str) -> np.ndarray:
         """(n,) int32, the tokens of all pieces of a split in a row."""
         nothing = np.zeros(0, np.int32)

@@ -13,7 +13,7 @@ from genwright.contents.music.prepare import PIECES
 from genwright.core.attributes import decode
 from genwright.core.content import Sample
 from genwright.core.dataset import Dataset
-from genwright.core.groups import Known
+from genwright.core.groups import Known, Lengths
 
 
 def known_attributes(dataset: Dataset) -> list[str]:
@@ -36,6 +36,12 @@ def known(dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
             values[name].append(tuple(own.get(name, ())))
     names = [pieces.names[number] for number in numbers.tolist()]
     return Known(names, clusters[numbers].astype(np.int64), values)
+
+
+def lengths(dataset: Dataset, split: str) -> Lengths:
+    """Tokens of pieces beside those of a window."""
+    pieces = pieces_of(dataset)
+    return Lengths(pieces.piece_lengths(split), pieces.context, "data.context")
 
 
 def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:

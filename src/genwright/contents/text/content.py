@@ -19,7 +19,7 @@ from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, 
 from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.groups import Known
+from genwright.core.groups import Known, Lengths
 from genwright.core.likelihoods import TextScorer, Twins
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -123,6 +123,10 @@ class TextContent(Content):
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Documents of a split."""
         return known.examples(dataset, split, numbers)
+
+    def lengths(self, dataset: Dataset, split: str) -> Lengths:
+        """Tokens of documents beside those of a window."""
+        return known.lengths(dataset, split)
 
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
         """Behind the token that ends the document before, cut to the model's window."""

@@ -151,6 +151,11 @@ class TextDataset:
             stop = int(documents.starts[number + 1])
         return tokens[start:stop]
 
+    def document_lengths(self, split: str) -> np.ndarray:
+        """(documents,) int64: the tokens of each document of a split, with that which ends it."""
+        starts = np.asarray(self._documents[split].starts)
+        return np.diff(starts, append=len(self.tokens(split))).astype(np.int64)
+
     def name(self, split: str, number: int) -> str:
         """The name of one document of a split, counted from 0."""
         return self._documents[split].name(number)

@@ -17,7 +17,7 @@ from genwright.contents.text.documents import TWIN
 from genwright.contents.text.generate import Generated
 from genwright.core.content import Sample
 from genwright.core.dataset import Dataset
-from genwright.core.groups import Known
+from genwright.core.groups import Known, Lengths
 from genwright.data.selection import SELECTION, is_corpus, selected_labels, selections
 
 FOLDER = "folder"
@@ -55,6 +55,12 @@ def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sampl
         content = Generated("", texts.codec.decode(list(ids)), ids, "end", 0.0)
         found.append(Sample(content, name, number=int(number), tokens=ids))
     return found
+
+
+def lengths(dataset: Dataset, split: str) -> Lengths:
+    """Tokens of documents beside those of a window."""
+    texts = corpus_of(dataset)
+    return Lengths(texts.document_lengths(split), texts.context, "data.context")
 
 
 def behind_end(sample: Sample, end: int | None, longest: int) -> Sample:
