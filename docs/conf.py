@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import sys
+from pathlib import Path
 
 from genwright.core.version import __version__
 
@@ -68,6 +70,32 @@ def without_aliases(app, what, name, thing, skip, options):
     return True if str(thing.__doc__).startswith("Alias for field number") else None
 
 
+def with_benchmarks(app, name, source):
+    """The page of benchmarks gets its table of what was measured last."""
+    if name == "benchmarks":
+        source[0] = source[0].replace("{{ benchmarks }}", benchmarks())
+
+
+def benchmarks():
+    """A row for each bar of each benchmark, in Markdown."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    import bench
+
+    kept = bench.results()
+    lines = [
+        "| benchmark | figure | bar | reached | | when, and where |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in sorted([*bench.BARS, *bench.REPORTED]):
+        title = f"`{name}`"
+        for figure, bar, reached, met, day, machine in bench.rows_of(name, kept):
+            shown = ", ".join(word for word in (day, machine) if word not in ("", "-"))
+            cells = [title, figure, bar, reached, met, shown]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            title = ""
+    return "\n".join(lines)
+
+
 def parameters(thing):
     """Names of the parameters of a function, or of what makes a class."""
     try:
@@ -79,4 +107,5 @@ def parameters(thing):
 def setup(app):
     """What Sphinx asks of this file beside its settings."""
     app.connect("autodoc-process-docstring", as_markup)
+    app.connect("source-read", with_benchmarks)
     app.connect("autodoc-skip-member", without_aliases)

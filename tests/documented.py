@@ -28,6 +28,7 @@ DOCS = ROOT / "docs"
 
 NOT_RUN = {
     r"git clone ": "the test runs in what was cloned",
+    r"make bench\b": "tests/whole/test_benchmarks.py runs each of them",
     r"make (setup|demo|test|check|docs)\b": (
         "they make or check the very environment of the test; the test of README runs make demo"
     ),
@@ -124,6 +125,7 @@ PAGES = {
     "extending.md": Page(covered="tests/whole/test_extending.py"),
     "audits.md": Page(of(mine="folk-tunes", notes="code")),
     "balance.md": Page(),
+    "benchmarks.md": Page(),
     "cards.md": Page(of(mine="code"), before=(CORPUS,)),
     "codecs.md": Page(),
     "corpora.md": Page(),
