@@ -178,6 +178,12 @@ def test_an_override_leaves_other_recipes_alone():
         ),
         ("training.sinks=[wandb]", "training.sinks.0 is 'wandb'; it must be 'tensorboard'"),
         ("training.ema_of=d", "training.ema_of is 'd'; it must be a list, as in [d]"),
+        ("model.width=33", "model.width 33 is no multiple of the head width 64; give model.heads"),
+        (
+            "model={width: 32, heads: 3}",
+            "model.width 32 is no multiple of model.heads 3; change one, or give model.head_width",
+        ),
+        ("model={window: 8, pattern: L}", "model.window is 8, model.pattern is L, which has no S"),
         ("codec=byte", "codec.kind is 'byte'; did you mean 'bytes'?"),
         ("codec.kind=[1]", "codec.kind is '[1]'; known: "),
         ("codec={kind: bpe", "codec is '{kind: bpe'; a brace } is missing"),

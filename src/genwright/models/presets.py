@@ -21,6 +21,9 @@ from genwright.core.errors import GenwrightError
 from genwright.models.settings import NetworkSettings
 from genwright.models.transformer import Transformer
 
+CAUSAL = "nanochat"  # the preset where none is named and the objective is causal
+BIDIRECTIONAL = "modernbert"  # likewise, where it is not
+
 _NANOCHAT: dict[str, Any] = {
     "causal": True,
     "norm": "plain",
@@ -146,7 +149,7 @@ class TransformerSettings(NetworkSettings, family="model"):
             "choose a codec of tokens",
         )
         _refuse(context < 1, f"data.context is {context}", "give 1 or more")
-        preset = self.preset or ("nanochat" if causal else "modernbert")
+        preset = self.preset or (CAUSAL if causal else BIDIRECTIONAL)
         chosen = self.model_dump(exclude_none=True)
         values: dict[str, Any] = PRESETS[preset] | {"causal": causal}
         values["places"] = self._places(space, context)
@@ -161,6 +164,22 @@ class TransformerSettings(NetworkSettings, family="model"):
         )
         values["pattern"] = self._pattern(values)
         return TransformerSettings(**self._measures(values))
+
+    def check(self) -> None:
+        """Raises GenwrightError for measures, or window and pattern, that do not fit each other,
+        whichever of the usual presets the objective asks for."""
+        problem = None
+        for preset in (self.preset,) if self.preset else (CAUSAL, BIDIRECTIONAL):
+            values: dict[str, Any] = PRESETS[preset] | self.model_dump(exclude_none=True)
+            try:
+                self._pattern(values)
+                self._measures(values)
+            except GenwrightError as error:
+                problem = problem or error
+            else:
+                return
+        if problem:
+            raise problem
 
     def _places(self, space: Space, context: int) -> int:
         """How many places have an embedding, where nothing else is said."""

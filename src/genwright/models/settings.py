@@ -16,6 +16,10 @@ class NetworkSettings(Settings):
 
     role: ClassVar[str] = ""  # what an objective can do with it
 
+    def check(self) -> None:
+        """Raises GenwrightError for settings that do not fit each other, whatever the content is;
+        called as soon as a recipe is read. Without being overridden: nothing is looked at."""
+
     def build(self, space: Space, *args: Any, **needs: Any) -> nn.Module:
         """The network, initialised from torch's current random state.
 

@@ -273,6 +273,8 @@ class Recipe(Settings):
                 f"and data.kind is {self.data.kind}",
                 f"choose one of: {', '.join(sorted(fit))}",
             )
+        for network in self.networks.values():
+            network.check()
         return self
 
     @classmethod
