@@ -11,11 +11,12 @@ from genwright.contents.music.compose import BARS, first_bars
 from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
 from genwright.contents.music.figures import HELD_OUT
+from genwright.contents.music.first_batch import marked_pieces
 from genwright.contents.music.in_words import piece_in_words, place_in_words
 from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
-from genwright.core.content import Mark, Opened, Sample, Section
+from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, Section
 from genwright.core.dataset import Dataset
 from genwright.core.groups import Known, Lengths
 from genwright.core.progress import track
@@ -79,6 +80,14 @@ class MusicContent(Content):
             f"{HELD_OUT}, {len(real)} pieces": real,
         }
         return [Section("Music", joined([*cards, spread_cards(sets)]))]
+
+    def first_seen(self, first: FirstBatch) -> FirstSeen:
+        """The notes of the chosen rows, each with whether it counts in the loss; nothing for a
+        batch without targets."""
+        if "targets" not in first.prepared:
+            return FirstSeen()
+        codec = first.dataset.codec
+        return FirstSeen([marked_pieces(first.prepared, row, codec) for row in first.rows])
 
     def split_remarks(self, summary: Mapping[str, Any]) -> list[str]:
         """How many held-out pieces share a tune with a training piece; nothing where none does."""
