@@ -35,7 +35,7 @@ def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
         counted = target >= 0
         token = codec.tokens[target if counted else max(given, 0)]
         shown.append((_in_words(token), counted))
-    pieces = []
+    pieces: list[tuple[str, bool]] = []
     for counted, run in groupby(shown, key=lambda pair: pair[1]):
         words = "".join(text for text, _ in run)
         if words:
