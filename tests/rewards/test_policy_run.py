@@ -11,7 +11,7 @@ from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.objectives.policy import chosen, drawn_tokens
 from genwright.objectives.terms import Rollout, Term
-from genwright.training import loop
+from genwright.training import loop, precision
 from genwright.training.engine import Engine
 from genwright.training.precision import choose
 from genwright.training.session import Session
@@ -81,7 +81,8 @@ def test_a_policy_that_samples_otherwise_is_refused():
         built.loss(batch)
 
 
-def test_bf16_may_be_tried_on_what_fp32_drew():
+def test_bf16_may_be_tried_on_what_fp32_drew(monkeypatch):
+    monkeypatch.setattr(precision, "_has_bf16", lambda: True)
     policy = settings()
     built = objective(policy)
     engine = Engine.alone(torch.device("cpu"))

@@ -7,7 +7,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genwright.core.contracts import Mean, Turn
-from genwright.training import loop
+from genwright.training import loop, precision
 from genwright.training.engine import Engine
 from genwright.training.precision import choose, timed
 from genwright.training.settings import Optimizer
@@ -318,7 +318,8 @@ def test_turns_are_timed_with_what_they_measure():
     assert {"kl", "loss", "reward"} <= objective.seen[0].keys()
 
 
-def test_precision_is_chosen_with_what_was_observed_and_settled():
+def test_precision_is_chosen_with_what_was_observed_and_settled(monkeypatch):
+    monkeypatch.setattr(precision, "_has_bf16", lambda: True)
     _, stream, settings = toys.make("ppo", micro_batch=4)
     dtype, seconds = choose(toys.Regularised(), stream, settings, Engine.alone(), 0)
     assert dtype in (torch.float32, torch.bfloat16)

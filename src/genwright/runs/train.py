@@ -45,7 +45,7 @@ from genwright.training.hooks import Live
 from genwright.training.launch import launch
 from genwright.training.loop import Hook
 from genwright.training.modules import into_module
-from genwright.training.precision import choose
+from genwright.training.precision import choose, why_fp32
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
 
@@ -259,7 +259,7 @@ def _fix_precision(
         precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         training = training.model_copy(update={"precision": precision})
         timed = [f"{name} {found * 1e3:.0f} ms" for name, found in seconds.items()]
-        why = ", ".join(timed) or "gradients of gradients"
+        why = ", ".join(timed) or why_fp32(objective, engine.device)
         _log([f"precision: {precision} ({why}; training.precision fixes it)"], engine)
     threads = training.threads or torch.get_num_threads()
     training = training.model_copy(update={"threads": threads})

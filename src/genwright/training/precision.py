@@ -1,8 +1,17 @@
 """`precision: auto`: compute in bf16 where a measurement on this machine, with this model and
-batch, shows it faster."""
+batch, shows it faster.
+
+1. Where it cannot be faster nothing is measured: gradients of gradients, and processors that have
+   no arithmetic in bf16.
+2. Each precision is tried once, and the one that looks slower once more, for other work of the
+   machine may have delayed it. If it is clearly slower, that is all: trials take longer than the
+   steps of a short run.
+3. Else both are tried some more times, and the best time of each counts.
+"""
 
 import copy
 import time
+from pathlib import Path
 
 import torch
 
@@ -16,50 +25,93 @@ from genwright.training.settings import Training
 from genwright.training.weighting import weighted
 
 GAIN = 1.25  # bf16 has less precision: a draw goes to fp32
-ROUNDS = 2
-REPEATS = 2
+CLEAR = 1.25  # this far from GAIN there is no doubt
+ROUNDS = 3  # of further trials, where there is
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 def choose(
     objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int
 ) -> tuple[torch.dtype, dict[str, float]]:
-    """The dtype, and seconds of forward and backward of a step's first turn in each that was tried.
-    Weights and buffers are as before afterwards. Rank 0 decides for all."""
-    if objective.double_backward:
+    """The dtype, and seconds of forward and backward of a step's first turn in each that was tried
+    (none, where nothing had to be measured). Weights and buffers are as before afterwards. Rank 0
+    decides for all."""
+    if why_fp32(objective, engine.device):
         return torch.float32, {}
     for module in objective.modules.values():
         module.to(engine.device)
     batches = Batches(objective, stream, settings, engine, seed)
     first = next(batches.pieces(batches.prepared(0))).batch
-    times: dict[str, list[float]] = {name: [] for name in DTYPES}
-    # in turns, and the best of each: what else the machine does must not decide
+    seconds = {name: _trial(objective, first, engine, name, warm_up=True) for name in DTYPES}
     for _ in range(ROUNDS):
-        for name, dtype in DTYPES.items():
-            tried = copy.deepcopy(objective)  # a step moves buffers
-            for module in tried.modules.values():
-                cast_inputs(module, dtype)
-                for parameter in module.parameters():
-                    parameter.data = parameter.data.to(dtype)
-            times[name] += timed(tried, first, engine, REPEATS, turns=1)
-    seconds = {name: min(found) for name, found in times.items()}
+        is_clear = _is_clear(seconds)
+        slower = max(seconds, key=seconds.__getitem__)
+        for name in [slower] if is_clear else DTYPES:
+            again = _trial(objective, first, engine, name, warm_up=False)
+            seconds[name] = min(seconds[name], again)
+        if is_clear and _is_clear(seconds) and slower == max(seconds, key=seconds.__getitem__):
+            break
     faster = engine.broadcast(bool(seconds["fp32"] > GAIN * seconds["bf16"]))
     return torch.bfloat16 if faster else torch.float32, seconds
 
 
+def why_fp32(objective: Objective, device: torch.device) -> str:
+    """Why bf16 is not even tried, for a person; "" where it is."""
+    if objective.double_backward:
+        return "gradients of gradients"
+    if device.type == "cpu" and not _has_bf16():
+        return "this processor has no arithmetic in bf16"
+    return ""
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies in bf16 (avx512_bf16, amx_bf16, bf16 of Arm). True where the
+    system does not say."""
+    try:
+        lines = PROCESSOR.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return True
+    flags = [line for line in lines if line.lower().startswith(("flags", "features"))]
+    return not flags or "bf16" in flags[0]
+
+
+def _is_clear(seconds: dict[str, float]) -> bool:
+    """Whether the gain of bf16 is far from what decides."""
+    gain = seconds["fp32"] / seconds["bf16"]
+    return gain > GAIN * CLEAR or gain < GAIN / CLEAR
+
+
+def _trial(objective: Objective, micro: Batch, engine: Engine, name: str, warm_up: bool) -> float:
+    """Seconds in a precision. warm_up: whether another go is made before, which is not counted."""
+    tried = copy.deepcopy(objective)  # a step moves buffers
+    dtype = DTYPES[name]
+    for module in tried.modules.values():
+        cast_inputs(module, dtype)
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(dtype)
+    return timed(tried, micro, engine, 1, turns=1, warm_up=warm_up)[0]
+
+
 def timed(
-    objective: Objective, micro: Batch, engine: Engine, repeats: int, turns: int | None = None
+    objective: Objective,
+    micro: Batch,
+    engine: Engine,
+    repeats: int,
+    turns: int | None = None,
+    warm_up: bool = True,
 ) -> list[float]:
     """Seconds of the gradients of a step's first turns (None: all of them) on a micro-batch, so
-    many times. No weights change."""
+    many times. warm_up: does it once before, which pays for kernels being chosen. No weights
+    change."""
     times = []
-    for _ in range(repeats + 1):
+    for _ in range(repeats + int(warm_up)):
         _finish(engine)
         began = time.perf_counter()
         _differentiate(objective, micro, engine, turns)
         _finish(engine)
         times.append(time.perf_counter() - began)
-    return times[1:]  # the first one pays for kernels being chosen
+    return times[int(warm_up) :]
 
 
 def _differentiate(objective: Objective, micro: Batch, engine: Engine, turns: int | None) -> None:
