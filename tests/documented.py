@@ -86,7 +86,8 @@ CHANGED = (
     (r"^(genwright sample .*) -n (?:1000|42)\b", r"\1 -n 4"),
     (r"^(genwright evaluate .*) --step 240", r"\1 --step 2"),
     (r"^(genwright sample .*) --walk 60", r"\1 --walk 3"),
-    (r"^(genwright evaluate runs/\w+.*)", r"\1 --samples 4"),
+    (r"^(genwright evaluate .*) --samples 100", r"\1 --samples 3"),
+    (r"^(genwright evaluate (?!.*--samples).*)", r"\1 --samples 4"),
     (r"^(genwright reward (?:check|frontier) .*)", r"\1 -n 16"),
     # as two ranks of `Forks`; the test of README starts processes as --processes does
     (r"^torchrun --nproc-per-node 2 -m (.*)", r"\1"),
