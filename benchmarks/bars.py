@@ -353,6 +353,7 @@ BARS: dict[str, list[Bar]] = {
         Bar("times as fast as datasets.map", ("ratio",), at_least=1.5),
         Bar("peak memory, GB", ("ours", "peak_gigabytes"), at_most=1.5),
     ],
+    "ranks": [Bar("a step of one process over one of two", ("ratio", "median"), at_least=0.9)],
     "read_abc": [Bar("tunes as abc2midi reads them", ("*", "share"), at_least=0.999)],
     "read_chorales": [
         Bar("seconds", ("seconds",), at_most=20),

@@ -27,7 +27,6 @@ import numpy as np
 
 from common import finish
 
-BAR = 0.9
 SOURCES = Path(__file__).parent.parent / "src"
 SETTINGS = [
     "codec=bytes",
@@ -84,7 +83,6 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--set", nargs="*", default=[], help="settings of the run")
     parser.add_argument("--sources", type=Path, default=SOURCES)
-    parser.add_argument("--bar", type=float, default=BAR)
     parser.add_argument("--out")
     a = parser.parse_args(words)
     settings = [*SETTINGS, f"training.precision={a.precision}", *a.set]
@@ -107,10 +105,8 @@ def main(words: list[str] | None = None) -> int:
         "ratio": {"median": ratio, "least": min(ratios), "most": max(ratios), "n": len(ratios)},
         "ms a step": {side: statistics.median(found) * 1e3 for side, found in seconds.items()},
         "precision": a.precision,
-        "bar": a.bar,
     }
-    finish("ranks", figures, a.out)
-    return int(ratio < a.bar)
+    return finish("ranks", figures, a.out)
 
 
 if __name__ == "__main__":
