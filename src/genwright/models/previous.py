@@ -25,8 +25,10 @@ class Previous(nn.Module):
         self.embedding = nn.Parameter(torch.empty(count, vocabulary + 1, width))
 
     def initialise(self, scale: float) -> None:
-        """Half as large as the tokens' own, whose scale this is; 0 of nothing."""
-        self.embedding.normal_(0, 0.5 * scale)
+        """Half as large as the tokens' own, whose scale this is, and less the further back; 0 of
+        nothing."""
+        for back, table in enumerate(self.embedding, 1):
+            table.normal_(0, 0.5 * scale / back)
         self.embedding[:, self.nothing] = 0
 
     def ids(
