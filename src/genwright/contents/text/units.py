@@ -25,7 +25,7 @@ from genwright.data.workers import Work, at_file
 # which of the unit's parts it is, from 1; of a row 0
 ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
 AT_ONCE = 1 << 12  # entries that are held at a time
-PASSED_OVER = 2  # raise it when other rows are passed over than before
+PASSED_OVER = 2  # raise it when other rows of jsonl are passed over than before
 
 
 @dataclass
@@ -51,8 +51,10 @@ class Unit:
 
     @property
     def passed_over(self) -> int:
-        """Which rows are passed over, as a part of keys: False where none are."""
-        return PASSED_OVER if self.skip else False
+        """Which rows are passed over, as a part of keys; False where none are."""
+        if self.skip and any(kind_of(part.path) == "jsonl" for part in self.parts):
+            return PASSED_OVER
+        return self.skip
 
     def held_numbers(self) -> np.ndarray:
         """(n,) the numbers of the entries that are held out, rising."""
