@@ -3,7 +3,6 @@ is fetched, nothing runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from genwright.core.files import write_whole
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
 from genwright.reporting.lead import Lead
-from genwright.reporting.markup import Markup, Templates, trusted
+from genwright.reporting.markup import Markup, Templates, package_text, trusted
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ POLICY = (
 )
 
 HTML = Templates("genwright.reporting", "page.html")
-STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def document(title: str, body: Markup) -> Markup:
     """A whole HTML document around a body."""
-    return HTML.document(trusted(GENERATOR), trusted(POLICY), title, trusted(STYLE), body)
+    style = package_text("genwright.reporting", "page.css")
+    return HTML.document(trusted(GENERATOR), trusted(POLICY), title, trusted(style), body)
 
 
 def write(path: Path, title: str, body: Markup) -> Path:

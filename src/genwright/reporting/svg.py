@@ -1,7 +1,7 @@
 """Line charts and scales as inline SVG: no script, no external file, colours from CSS variables so
 that light and dark both work.
 
-Text and marks are classes of `page.STYLE`; every mark that can be hovered carries its own <title>.
+Text and marks are classes of `page.css`; every mark that can be hovered carries its own <title>.
 Shapes are formatted as `Markup`, which escapes texts (see `markup`).
 """
 
