@@ -32,8 +32,24 @@ autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 add_module_names = False
-# Types that no page of this site describes: those of other packages, and what is not public here.
-nitpick_ignore_regex = [("py:.*", r".*")]
+# Types that no page of this site describes: those of other packages, and what only the program
+# itself makes and takes.
+OTHERS = "collections|np|numpy|pathlib|pydantic|torch|typing"
+INTERNAL = (
+    "core.draws.Wanted",
+    "core.kept_files.Input",
+    "core.registry.Found",
+    "data.balance.Balance",
+    "data.examples.ExampleStream",
+    "data.examples.HeldOutExamples",
+    "evaluation.pilot.SampleCounts",
+    "runs.trained.TrainedRun",
+)
+nitpick_ignore_regex = [
+    ("py:.*", rf"(?:{OTHERS})\b.*"),
+    ("py:.*", r"Batch|Path|Tensor|.*\[.*"),  # short names, and parts of types that were cut
+    *(("py:.*", rf"genwright\.{re.escape(name)}") for name in INTERNAL),
+]
 
 # The look: no fonts, scripts or pictures from elsewhere
 html_theme = "furo"
@@ -61,7 +77,7 @@ def as_markup(app, what, name, thing, options, lines):
         outside[::2] = [part.replace("*", r"\*") for part in outside[::2]]
         line = "".join(outside)
         if names:
-            line = re.sub(rf"(^|[.;)] )({names})(?=: )", r"\1**\2**", line)
+            line = re.sub(rf"(^|[.;)] )({names})(?=:(?: |$))", r"\1**\2**", line)
         lines[number] = line
 
 

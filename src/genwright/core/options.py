@@ -10,7 +10,7 @@ from genwright.core.registry import Settings, register
 
 
 class Options(Settings):
-    """Base of what a command (`sample`, `evaluate`) takes for a kind of content:
+    """Base of what a command (`sample`, `evaluate`) takes for a kind of content::
 
         class SampleOptions(Options, content="text", command="sample", things="text"):
 
