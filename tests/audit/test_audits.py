@@ -427,3 +427,12 @@ def test_lists_that_cannot_be_read_are_said_in_words(tmp_path: Path, content: st
         with pytest.raises(GenwrightError, match="words.csv") as problem:
             read(path)
         assert "Errno" not in str(problem.value) and "codec" not in str(problem.value)
+
+
+def test_weights_and_arrays_that_are_not_there_are_said_in_words(tmp_path: Path) -> None:
+    from genwright.contents.images import inception, npz_arrays
+
+    for read in (inception.load, npz_arrays.load):
+        with pytest.raises(GenwrightError, match="cannot be read: No such file") as problem:
+            read(str(tmp_path / "missing"))
+        assert "Errno" not in str(problem.value)

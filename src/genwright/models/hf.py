@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genwright.core.contracts import Codec, Space
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import json_text, make_readable
 from genwright.models.hf_format import FORMATS, KEYS, SOFTCAP, Format, format_of
 from genwright.models.presets import PRESETS, TransformerSettings
@@ -249,6 +249,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
             tensors |= load_file(folder / file)
         except Exception as error:  # safetensors raises its own kinds, by version
             raise GenwrightError(
-                f"{folder / file} cannot be read: {error}", "check that the folder is whole"
+                f"{folder / file} cannot be read: {in_words(error)}",
+                "check that the folder is whole",
             ) from None
     return tensors

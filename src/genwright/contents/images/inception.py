@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 
 SIDE = 299
 # SHA-256 of repr([(name, shape), ...]), sorted
@@ -129,7 +129,7 @@ def load(path: str | Path) -> Inception:
         tensors = load_file(path)
     except (OSError, SafetensorError) as problem:
         raise GenwrightError(
-            f"the Inception weights {path} cannot be read: {problem}", remedy
+            f"the Inception weights {path} cannot be read: {in_words(problem)}", remedy
         ) from None
     own = {
         name: tensor.float()

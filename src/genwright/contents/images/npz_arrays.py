@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, in_words
 from genwright.data.parts import TRAIN, part_of_array
 
 REMEDY = (
@@ -63,7 +63,7 @@ def load(path: str) -> dict[str, np.ndarray | None]:
     except MemoryError:
         raise
     except Exception as error:  # zip files, their ways of compression and numpy raise all kinds
-        raise GenwrightError(f"{path} cannot be read: {error}", REMEDY) from None
+        raise GenwrightError(f"{path} cannot be read: {in_words(error)}", REMEDY) from None
     return found
 
 
