@@ -133,6 +133,7 @@ def test_the_core_needs_only_what_every_run_needs():
         "typer",
         "rich",
         "jinja2",
+        "markupsafe",
     }
     assert all("==" not in word and "<" not in word for word in PROJECT["dependencies"])
 
