@@ -115,3 +115,38 @@ def test_pieces_of_music_have_lengths(tmp_path: Path) -> None:
     assert len(lengths.tokens) == len(names) and lengths.limit == 64
     tokens = sum(len(dataset.row(piece)) for piece in dataset.pieces["train"])
     assert lengths.tokens.sum() == tokens
+
+
+def test_prompts_that_leave_no_room_for_a_sample_are_counted_by_group(
+    texts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Against the questions that a rollout asks."""
+    from genwright.contents.text.questions import CutDocuments
+    from genwright.runs.request import read_recipe
+
+    root = tmp_path / "texts"
+    for number in range(30):
+        place = root / ("long" if number % 3 else "short")
+        place.mkdir(parents=True, exist_ok=True)
+        before = "sing " * (number % 3 * 4 if number % 2 else 1)
+        answer = "" if number % 10 == 0 else "= birds"
+        (place / f"{number}.txt").write_text(f"{number} {before}{answer}", encoding="utf-8")
+    given = texts | {"data.path": str(root), "data.cache": str(tmp_path / "cache")}
+    given |= {"objective.rollout.cut_after": "=", "objective.rollout.max_tokens": 8}
+    given |= {"objective.rewards": [{"measure": "length"}], "data.context": 32}
+    given |= {"objective.kind": "policy", "data.held_out": 0}
+    found, page = api_audit.audit_of_data(
+        "shakespeare", groups="folder", output=tmp_path / "page.html", **given
+    )
+    cut = found.cut[-1]
+    assert cut.left_out and cut.limit == 24
+    recipe = read_recipe("shakespeare", given)
+    dataset: Any = recipe.data.prepare(recipe.codec)
+    kept = len(CutDocuments(dataset, "train", "=", 24))
+    assert cut.every.total == 27  # three hold no "="
+    assert cut.every.total - cut.every.count == kept and cut.every.count > 3
+    rows = {row.group: row for row in cut.groups}
+    assert rows["short"].longer.count == 0 and rows["long"].longer.count == cut.every.count
+    said = " ".join(api_audit.in_words(found).split())
+    assert f"{cut.every.count} of 27 prompts that documents give to rollouts are longer" in said
+    assert "Prompts that are too long, by folder" in page.read_text(encoding="utf-8")

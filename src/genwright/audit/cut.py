@@ -5,19 +5,24 @@ Training goes on in the next window, so nothing is lost to it; but what stands t
 without what stands before it, and a group whose examples are longer has more of that. Rates have
 intervals that heed clusters, and stand beside the rate of the other groups: 1 in the interval of
 their ratio, and nothing is shown. `genwright data removed` says the same of the filters of a
-corpus."""
+corpus.
+
+Where a policy learns from prompts that documents begin with (`rollout.cut_after`), those that leave
+no room for a sample are left out altogether: `prompts_left_out`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from genwright.audit.groups import Grouping, Labelled, counted, groups_in
 from genwright.core.dataset import Dataset
-from genwright.core.groups import GroupCounts, Lengths, Lengthy
+from genwright.core.groups import GroupCounts, Lengths, Lengthy, Prompting
 from genwright.evaluation.intervals import FEWEST, Ratio, Share, ratio, shares
+from genwright.objectives.terms import Rollout
 from genwright.runs.content import Content
 
 
@@ -25,7 +30,7 @@ from genwright.runs.content import Content
 class CutGroup:
     """A group. longer: the share of its examples that are longer than a window. others: the same of
     examples of other groups alone; ratio: of the two, None where one is of too few examples.
-    beyond: the share of the group's tokens that lie beyond the first window."""
+    beyond: the share of the group's tokens that lie beyond the first window; NaN of prompts."""
 
     group: str
     longer: Share
@@ -37,7 +42,8 @@ class CutGroup:
 @dataclass(frozen=True)
 class CutFound:
     """A grouping. limit: tokens of a window; setting: what says so. of: the set. every: the share
-    of all its examples that are longer."""
+    of all its examples that are longer. left_out: these are prompts, and longer ones are left out
+    of rollouts."""
 
     grouping: str
     limit: int
@@ -45,6 +51,7 @@ class CutFound:
     of: str
     every: Share
     groups: list[CutGroup]
+    left_out: bool = False
 
 
 def cut_found(
@@ -67,6 +74,33 @@ def cut_found(
         labels = examples.labels[grouping.name]
         counts = counted(labels, examples.clusters, groups_in(labels, grouping.order))
         found.append(cut_by_group(counts, lengths, grouping.name, of))
+    return found
+
+
+def prompts_left_out(
+    asked: Sequence[Grouping],
+    examples: Labelled,
+    content: Content,
+    dataset: Dataset,
+    split: str,
+    rollout: Rollout | None,
+) -> list[CutFound]:
+    """The same of the prompts that examples give to rollouts; nothing where they give none."""
+    if rollout is None or not isinstance(content, Prompting):
+        return []
+    lengths = content.prompt_lengths(dataset, split, rollout)
+    if lengths is None:
+        return []
+    gives = lengths.tokens >= 0  # (examples,)
+    kept = lengths._replace(tokens=lengths.tokens[gives])
+    found = []
+    for grouping in asked:
+        labels = examples.labels[grouping.name]
+        counts = counted(labels, examples.clusters, groups_in(labels, grouping.order))
+        own = GroupCounts(counts.groups, counts.counts[gives], counts.clusters[gives])
+        cut = cut_by_group(own, kept, grouping.name, "prompts")
+        groups = [replace(group, beyond=math.nan) for group in cut.groups]
+        found.append(replace(cut, groups=groups, left_out=True))
     return found
 
 

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from genwright.audit.crossed import MOST_CELLS, Crossed, crossed
-from genwright.audit.cut import cut_found
+from genwright.audit.cut import cut_found, prompts_left_out
 from genwright.audit.diversity import npmi
 from genwright.audit.found import (
     DataAudit,
@@ -64,6 +64,7 @@ def audit_data(
             labels = examples.labels[own.grouping]
             take = partial(content.examples, dataset, split)
             shown += examples_shown(own, labels, take, content)
+    rollout = getattr(recipe.objective, "rollout", None)  # of objectives that sample
     remarks = remarks_on(found, content.thing)
     if split == "train":
         remarks = changed_in_training(dataset.summary) + remarks
@@ -79,7 +80,10 @@ def audit_data(
         both,
         associated,
         remarks,
-        cut_found(asked, examples, content, dataset, split, NAMES[split]),
+        [
+            *cut_found(asked, examples, content, dataset, split, NAMES[split]),
+            *prompts_left_out(asked, examples, content, dataset, split, rollout),
+        ],
     )
     return audit, shown
 

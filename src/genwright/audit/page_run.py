@@ -42,6 +42,8 @@ def cut_section(found: CutFound) -> Markup:
     """What the length of a window cuts off, by group."""
     rows = [cut_cells(row) for row in found.groups]
     title = f"Longer than a window, by {found.grouping}"
+    if found.left_out:
+        title = f"Prompts that are too long, by {found.grouping}"
     return table(CUT_HEADS, rows, title) + soft(cut_line(found))
 
 

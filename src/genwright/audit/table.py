@@ -162,6 +162,12 @@ CUT_HEADS = ("group", "examples", "longer", "95% interval", "others", "times as 
 
 def cut_line(found: CutFound) -> str:
     """What a window cuts off, in a sentence."""
+    if found.left_out:
+        return (
+            f"{found.every.count:,} of {found.every.total:,} prompts that documents give to"
+            f" rollouts are longer than {found.setting} = {found.limit:,} tokens and are left"
+            f" out, by {found.grouping}"
+        )
     return (
         f"{found.every.count:,} of {found.every.total:,} examples of the {found.of} are longer than"
         f" a window ({found.setting} = {found.limit:,} tokens), by {found.grouping}; beyond: the"
@@ -182,7 +188,7 @@ def cut_cells(row: CutGroup) -> list[str]:
         *share_cells(row.longer),
         others,
         times,
-        f"{row.beyond:.1%}",
+        "-" if math.isnan(row.beyond) else f"{row.beyond:.1%}",
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -107,6 +107,16 @@ class Lengthy(Protocol):
 
     def lengths(self, dataset: Dataset, split: str) -> Lengths:
         """Of every example of a split, in the order of `Audited.known`."""
+
+
+@runtime_checkable
+class Prompting(Protocol):
+    """What a kind of content has besides, whose examples give prompts for rollouts: those that are
+    too long are left out."""
+
+    def prompt_lengths(self, dataset: Dataset, split: str, rollout: Any) -> Lengths | None:
+        """Of every example of a split the tokens of its prompt, -1 of one that gives none; None
+        where prompts are not taken from examples. rollout: an `objectives.terms.Rollout`."""
 
 
 @runtime_checkable

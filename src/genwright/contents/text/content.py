@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from genwright.contents.text import known
 from genwright.contents.text.codec import text_codec
+from genwright.contents.text.dataset import corpus_of
 from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.likelihoods import scorer_of_folder, scorer_of_run, twins_of
 from genwright.contents.text.measures import text_of
+from genwright.contents.text.questions import prompt_lengths
 from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.spelled import spelled
 from genwright.contents.text.view import TextView, fill_card, sample_card
@@ -127,6 +129,10 @@ class TextContent(Content):
     def lengths(self, dataset: Dataset, split: str) -> Lengths:
         """Tokens of documents beside those of a window."""
         return known.lengths(dataset, split)
+
+    def prompt_lengths(self, dataset: Dataset, split: str, rollout: Any) -> Lengths | None:
+        """Tokens of the prompts that documents give to rollouts."""
+        return prompt_lengths(corpus_of(dataset), split, rollout)
 
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
         """Behind the token that ends the document before, cut to the model's window."""

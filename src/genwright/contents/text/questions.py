@@ -16,9 +16,11 @@ from typing import Any, overload
 
 import numpy as np
 
+from genwright.contents.text.dataset import TextDataset
 from genwright.contents.text.generate import Reader, prompt_tokens
 from genwright.core.content import Opened, Question, Sample
 from genwright.core.errors import GenwrightError
+from genwright.core.groups import Lengths
 from genwright.data.npy import NpyWriter, mapped
 from genwright.objectives.terms import Rollout
 
@@ -126,6 +128,21 @@ class CutDocuments(Sequence[Question]):
         before, found, answer = codec.decode(tokens.tolist()).partition(self.cut_after)
         prompt = before + found
         return Question(tuple(prompt_tokens(codec, prompt)), prompt, answer=answer)
+
+
+def prompt_lengths(dataset: TextDataset, split: str, rollout: Rollout) -> Lengths | None:
+    """The tokens of each document's prompt beside those that a prompt may have, -1 of a document
+    without one; None where prompts are no documents. Reads them all."""
+    if not rollout.cut_after:
+        return None
+    codec = dataset.codec
+    found = np.full(dataset.document_count(split), -1, np.int64)
+    for number in range(len(found)):
+        text = codec.decode(dataset.document_tokens(split, number).tolist())
+        before, cut, _ = text.partition(rollout.cut_after)
+        if cut:
+            found[number] = len(codec.encode(before + cut))
+    return Lengths(found, dataset.context - rollout.max_tokens, "data.context - rollout.max_tokens")
 
 
 def token_at(codec: Any, sample: Sample, place: int) -> int:
