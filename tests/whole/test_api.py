@@ -383,6 +383,8 @@ def test_export_loads_with_transformers_and_starts_a_run(trained, tiny, tmp_path
     assert (model(tokens).logits - run.model(tokens)).abs().max() < 1e-5
     with pytest.raises(GenwrightError, match="exists already and is not empty"):
         run.export("hf", folder)
+    with pytest.raises(GenwrightError, match="hf makes text, and this recipe music; start from a"):
+        genwright.train("chorales", run=tmp_path / "of-music", start=str(folder), quiet=True)
     # float32 survives the way out and back: step 0 of the new run holds exactly these weights
     again = genwright.train(
         "docs", run=tmp_path / "from", start=str(folder), until=1, quiet=True, **tiny

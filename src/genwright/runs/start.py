@@ -41,7 +41,7 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
             "give a folder with recipe.yaml or config.json",
         )
     _check_direction(source, model, recipe.objective)
-    codec = _codec_found(recipe, codec_folder, learned)
+    codec = _codec_found(source, recipe, codec_folder, learned)
     return recipe.model_copy(update={"model": model, "codec": codec}), weights, what
 
 
@@ -87,15 +87,19 @@ def check_codec(source: str, codec: Codec) -> None:
     )
 
 
-def _codec_found(recipe: Recipe, folder: Path, learned: CodecSettings | None) -> CodecSettings:
+def _codec_found(
+    source: str, recipe: Recipe, folder: Path, learned: CodecSettings | None
+) -> CodecSettings:
     """The settings of the codec with which a model learned, where the folder has what they need:
     one file that comes with weights, or a copy of something outside of the run; else the recipe's
-    own. learned: those of the run that the weights are of."""
+    own. source: as a person named it; learned: settings of the run that the weights are of. Raises
+    GenwrightError where the file is of another kind of content than the recipe's."""
     for kind, settings in kinds("codec").items():
         if not issubclass(settings, CodecSettings):  # of a plug-in that this recipe may not use
             continue
         file = folder / settings.file_of_weights
         if settings.file_of_weights and file.is_file():
+            _check_content(source, settings.content, recipe.data.content)
             values = recipe.model_dump()
             values["codec"] = {"kind": kind, "path": str(file.resolve())}
             with_codec = recipe.of(values)
