@@ -38,6 +38,8 @@ def test_cells_that_no_comma_separates_are_named(tmp_path, header, why):
     refused(rf"a\.csv has a single column: {why}", tmp_path, path, field=header)
     path.write_text(f'"{header}"\n1{sign}one\n2{sign}two\n')  # in quotes it is one name
     assert documents(prepare(tmp_path, path, field=header)) == [f"1{sign}one", f"2{sign}two"]
+    path.write_text(f'"id"{sign}"text"\n"1"{sign}"one"\n"2"{sign}"two"\n')
+    refused(rf"a\.csv has a single column: {why}", tmp_path, path)
     path.write_text("text\none;1\n")
     assert documents(prepare(tmp_path, path)) == ["one;1"]
 

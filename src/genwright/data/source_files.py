@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from genwright.core.brackets import unbalanced
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
 from genwright.data.own_output import Own, holder, page_of_ours, what_is
@@ -307,9 +308,11 @@ def _matches(pattern: str, where: str) -> list[SourceFile]:
             matched.append(source_file(path, _below(path, root)))
     if not matched:
         what = "matches no file" if is_glob else "does not exist"
-        raise GenwrightError(
-            f"{where}: {pattern} {what}", "give a file, a folder or a glob that is there"
-        )
+        remedy = "give a file, a folder or a glob that is there"
+        unclosed = unbalanced(pattern) if pattern[:1] in "[{" else ""
+        if unclosed:
+            remedy += f", or, if it is a list, mend it: {unclosed}"
+        raise GenwrightError(f"{where}: {pattern} {what}", remedy)
     return matched
 
 

@@ -26,7 +26,10 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 LONGEST = 1 << 25  # characters of a row of a table; bytes of a row of jsonl
+_HEAD = 1000  # characters of the first line that are kept
 _SPACED = re.compile(r'(?:^|,) +"', re.MULTILINE)
+# names in quotes with another sign than a comma between them
+_QUOTED_APART = re.compile(r'"[^"]*" *([;\t|]) *"')
 _LOST = "\0"  # stands for a line that is longer than that; no text holds this character
 
 
@@ -72,6 +75,19 @@ class _TooLong(Exception):
     """A row is longer than LONGEST."""
 
 
+def _not_commas(sign: str) -> BadTable:
+    """Of a .csv whose cells another sign separates."""
+    if sign == "\t":
+        return BadTable(
+            "has a single column: its cells are separated by tabs",
+            "give it the suffix .tsv, or save it with commas between the cells",
+        )
+    return BadTable(
+        f"has a single column: its cells are separated by {sign}",
+        "save it with commas between the cells (or, if it is one column, its name in quotes)",
+    )
+
+
 class Table:
     """`columns`, and the rows when it is iterated. chunks: the file, UTF-8. Raises BadTable where
     the first row names no columns."""
@@ -93,6 +109,9 @@ class Table:
                 "give the table a first line with the names of its columns",
             )
         if isinstance(header.cells, Fault):
+            apart = None if tabs else _QUOTED_APART.match(self._lines.head)
+            if apart:
+                raise _not_commas(apart[1])
             raise BadTable(f"line {header.line} {header.cells.what}", header.cells.remedy)
         self.columns: list[str] = header.cells
         self._check_separator()
@@ -103,17 +122,9 @@ class Table:
         (line, *_) = self._lines.row
         if self._tabs or len(self.columns) > 1 or line.startswith('"'):
             return
-        if ";" in line:
-            raise BadTable(
-                "has a single column: its cells are separated by ;",
-                "save it with commas between the cells (or, if it is one column, its name in"
-                " quotes)",
-            )
-        if "\t" in line:
-            raise BadTable(
-                "has a single column: its cells are separated by tabs",
-                "give it the suffix .tsv, or save it with commas between the cells",
-            )
+        for sign in ";\t":
+            if sign in line:
+                raise _not_commas(sign)
 
     def __iter__(self) -> Iterator[Row]:
         for number, row in enumerate(self._records()):
@@ -294,6 +305,7 @@ class _Lines:
         self._file = io.TextIOWrapper(stream, "utf-8-sig", newline="")
         self._held: deque[str] = deque()  # lines that are given out once more
         self.row: list[str] = []  # the lines of the current row
+        self.head = ""  # how the file begins
         self._size = 0
         self._returns: bool | None = None  # whether lines end with \\r alone, as the first one does
         self.number = 0
@@ -316,6 +328,7 @@ class _Lines:
             self.ended = True
             raise StopIteration
         if self._returns is None:
+            self.head = line[:_HEAD]
             self._returns = line.endswith("\r")
         self.number += 1
         self._size += len(line)

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from genwright.core.brackets import unbalanced
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.meanings import meaning
-from genwright.recipe.brackets import unbalanced
 from genwright.recipe.suggestions import settings_meant, written
 
 _BOUNDS = {

@@ -24,11 +24,11 @@ from pydantic import (
     model_validator,
 )
 
+from genwright.core.brackets import unbalanced
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import CodecSettings, Settings, default_kind, kinds, settings_of
 from genwright.data.settings import DataSettings
 from genwright.models.settings import NetworkSettings
-from genwright.recipe.brackets import unbalanced
 from genwright.recipe.overrides import override_all, value_at
 from genwright.recipe.refusals import dotted_names
 from genwright.recipe.settings import settings_from

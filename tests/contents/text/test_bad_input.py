@@ -35,6 +35,13 @@ def refused(match, *arguments, **settings):
         prepare(*arguments, **settings)
 
 
+def test_a_list_of_paths_without_its_bracket(tmp_path):
+    with pytest.raises(
+        GenwrightError, match=r"\[a, b matches no file; .*: a bracket \] is missing"
+    ):
+        TextData(path="[a, b", cache=str(tmp_path)).prepare(Bytes())
+
+
 @pytest.mark.parametrize(
     "name, what", [("nowhere", "does not exist"), ("*.nothing", "matches no file")]
 )
