@@ -235,6 +235,11 @@ BARS: dict[str, list[Bar]] = {
     "filters_speed": [
         Bar("documents/s, all rules", ("rates", "all", "documents/s"), at_least=2000)
     ],
+    "fixed_costs": [
+        Bar("seconds of a run of one step", ("one step", "seconds", "median"), at_most=3.0),
+        Bar("seconds of a sample", ("sample", "seconds", "median"), at_most=1.6),
+        Bar("seconds of --help", ("help", "seconds", "median"), at_most=0.15),
+    ],
     "flat_memory": [Bar("memory beside the smallest size", ("ratios", "*", "*"), at_most=1.1)],
     "fuzz_abc": [
         Bar("whole tunes", ("whole tunes, read as they were made",), at_least=5000),

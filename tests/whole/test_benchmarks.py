@@ -91,6 +91,7 @@ RUNS: dict[str, list[str]] = {
     "exact": [""],
     "families": ["--families points --kills 0 --instants save"],
     "filters_speed": ["--pages 20 --rounds 1"],
+    "fixed_costs": ["--tries 1 --data TEXT --threads 1"],
     "flat_memory": ["--megabytes 0.2 --held-out 0.2"],
     "fuzz_abc": ["--examples 20"],
     "fuzz_pictures": ["--examples 40"],
