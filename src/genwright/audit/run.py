@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,7 @@ def audit_run(
     """The groups that a run's model makes; kept in the run's folder. count: samples that are
     drawn; conditioned: for each condition; prompts: that texts begin with. samples: that
     were drawn already. Also some samples of each group. Raises GenwrightError."""
-    if count is not None and count < 1:
-        raise GenwrightError(f"-n is {count}", "ask for at least one sample")
-    if conditioned is not None and conditioned < 0:
-        raise GenwrightError(
-            f"conditions is {conditioned}", "ask for 0 samples of each condition, or for some"
-        )
+    _check_numbers(count, conditioned)
     run = load(folder, step, weights)
     of = Opening(run, run.kind, run.dataset(), run.opened(), run.recipe.seed)
     asked = groupings(groups, of.content, of.dataset)
@@ -162,10 +158,7 @@ def audit_run(
     by_name: dict[str, Judged] = {}
     remarks = changed_in_training(of.dataset.summary)
     shown: list[Shown] = []
-
-    def take(numbers: Sequence[int]) -> list[Sample]:
-        return [samples[number] for number in numbers]
-
+    take = partial(_taken, samples)
     for grouping, own in zip(asked, data, strict=True):
         judged = _judged(grouping, judges, samples, own)
         if judged is None:
@@ -188,6 +181,20 @@ def audit_run(
     result = _result(of, found, remarks, len(samples), wanted, measured, crossings, prompts)
     keep(result.to_json(), run.folder, kept_name("step", run.step, run.weights, names))
     return result, shown
+
+
+def _taken(samples: Sequence[Sample], numbers: Sequence[int]) -> list[Sample]:
+    return [samples[number] for number in numbers]
+
+
+def _check_numbers(count: int | None, conditioned: int | None) -> None:
+    """Raises GenwrightError for numbers of samples that are none."""
+    if count is not None and count < 1:
+        raise GenwrightError(f"-n is {count}", "ask for at least one sample")
+    if conditioned is not None and conditioned < 0:
+        raise GenwrightError(
+            f"conditions is {conditioned}", "ask for 0 samples of each condition, or for some"
+        )
 
 
 def _model_groups(
