@@ -48,34 +48,36 @@ import numpy as np
 from common import finish
 
 CONTEXT, BATCH = 64, 12  # of the rivals
-CHOSEN = 160  # steps of `short`, by --tune
-MODEL = [
-    "model.preset=speedrun",
-    "model.depth=4",
-    "model.width=128",
-    "model.heads=2",
-    "model.hidden=480",
-    "model.previous=2",
-    "data.context=64",
-]
+CHOSEN = 105  # steps of `short`, by --tune
 COMMON = [
-    *MODEL,
+    "model.preset=speedrun",
+    "model.width=128",
+    "model.heads=1",
+    "model.previous=4",
+    "data.context=64",
     "training.evaluate_every=0",
     "training.checkpoint_every=0",
-    "training.optimizer.learning_rate=0.01",
+    "training.optimizer.newton_schulz=3",
 ]
 SHORT = [
     *COMMON,
+    "model.depth=3",
+    "model.hidden=704",
     "training.batch_size=24",
-    "training.schedule.decay=0.5",
+    "training.schedule.decay=0.7",
+    "training.optimizer.learning_rate=0.015",
     "training.optimizer.matrix_rate=0.05",
     "training.optimizer.momentum=0.85",
     "training.optimizer.embedding_rate=2",
 ]
+LONG_STEP = 1.1 * 32 / 24  # of a step of `short`: more examples, and a layer more
 LONG = [
     *COMMON,
+    "model.depth=4",
+    "model.hidden=464",
     "training.batch_size=32",
     "training.schedule.decay=0.6",
+    "training.optimizer.learning_rate=0.01",
     "training.optimizer.matrix_rate=0.03",
 ]
 
@@ -341,7 +343,7 @@ def measured(a: argparse.Namespace) -> dict:
         short_runs += [run_ours(a.data, SHORT, a.steps, seed) for seed in seeds]
         if not a.skip_long:
             idle = statistics.mean(r["seconds"] - r["of them training"] for r in short_runs)
-            per_step = statistics.mean(r["ms a step"] for r in short_runs) / 1e3 * 32 / 24
+            per_step = statistics.mean(r["ms a step"] for r in short_runs) / 1e3 * LONG_STEP
             steps = max(1, int((plain_runs[-1]["seconds"] - idle) / per_step * 0.97))
             long_runs.append(run_ours(a.data, LONG, steps, round_))
         print(

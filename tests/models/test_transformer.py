@@ -298,9 +298,13 @@ def test_groups_count_and_flops():
     assert random_model("modernbert").groups()["head_bias"] == "scalar"
 
 
-def test_speedrun_fits_the_budget_of_a_character_model():
-    settings = TransformerSettings(preset="speedrun", depth=4, width=128, hidden=480, previous=2)
-    assert sum(p.numel() for p in settings.build(Space(vocabulary=68), 64).parameters()) <= 810_000
+@pytest.mark.parametrize(("depth", "hidden"), [(3, 704), (4, 464)])
+def test_speedrun_fits_the_budget_of_a_character_model(depth, hidden):
+    settings = TransformerSettings(
+        preset="speedrun", depth=depth, width=128, heads=1, hidden=hidden, previous=4
+    )
+    model = settings.build(Space(vocabulary=68), 64)
+    assert sum(p.numel() for p in model.parameters()) <= 810_000
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
