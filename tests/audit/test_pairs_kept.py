@@ -9,6 +9,7 @@ from pair_folders import crows_file, folder_of, wino_files
 from test_audits import folder, run  # noqa: F401 - fixtures
 
 from genwright import api_audit
+from genwright.audit.card_facts import audits_of
 from genwright.audit.page_pairs import BEGIN, END
 from genwright.core.errors import GenwrightError
 
@@ -62,7 +63,8 @@ def test_gaps_stand_on_the_page_of_an_audit_before_and_after_it(
     assert f"{found.nats_per_token:.3f} nats a token" in html and "nats a token" in str(found)
     api_audit.audit_of_run(mine, groups=gender, n=8)
     assert shown in (mine / "audit.html").read_text(encoding="utf-8")
-    # audits of groups are read beside it
+    # audits of groups are read beside it, by cards, too
+    assert [audit.samples for audit in audits_of(mine)] == [8]
     assert api_audit.audit_compare(mine, mine)[0].samples == (8, 8)
     fewer = api_audit.audit_gaps(mine, swaps, n=6)
     kept = sorted((mine / "audits").glob("gaps-*.json"))

@@ -188,7 +188,7 @@ def _loss_table(losses: list[GroupLoss]) -> Table:
 
 
 def _quality_table(quality: list[GroupQuality]) -> Table:
-    title = f"samples beside real ones, {quality[0].equal} of each; (placebo: of any group)"
+    title = f"samples beside real ones, {quality[0].equal} of each (in brackets: of any group)"
     out = plain_table(title, "group", *QUALITIES, "near copies")
     for row in quality:
         cells = [quality_cell(row, name) for name in QUALITIES]
