@@ -91,3 +91,6 @@ def test_the_order_of_examples_is_that_of_each_batch(count, size):
         for examples in (rows, others) if position % 7 == 0 else (rows,):
             _, alone = visits(position * size + examples.numpy(), count, 3)
             assert stream.indices(position, examples).tolist() == alone.tolist()
+            batch = stream.batch(position, examples)
+            assert batch["x"].tolist() == alone.tolist()
+            batch["x"].zero_()  # changes nobody else's

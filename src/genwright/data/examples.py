@@ -24,6 +24,7 @@ from genwright.data.split import HeldOut
 Change = Callable[[Batch, Draws], Batch]
 _ROUNDS = 3
 AHEAD = 8192  # examples whose places in the order are computed at once, at most
+SMALL = 1 << 15  # numbers in the examples of some batches that are taken at once, at most
 GROWTH = 4  # as many batches as the last time
 
 
@@ -172,6 +173,8 @@ class ExampleStream:
         self.rows: Tensor | None = None
         self.first = 0
         self.ahead = np.empty((0, 0), np.int64)
+        self.taken: Batch | None = None  # those examples, where they are small
+        self.numbers: int | None = None  # that the examples of a batch are made of
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
@@ -183,6 +186,7 @@ class ExampleStream:
             self.rows = examples
             self.first = position
             self.ahead = self._indices(position, count, examples.numpy())
+            self.taken = None
             place = 0
         return self.ahead[place]
 
@@ -201,13 +205,26 @@ class ExampleStream:
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Those rows of the batch at a position, altered as in training."""
         indices = self.indices(position, examples)
-        batch = self.split.batch(indices)
+        batch = self._examples(position - self.first, indices)
         if self.change is not None:
             batch = self.change(batch, Draws(self.seed, position, examples))
         if self.balance is not None and self.balance.by == WEIGHTS:
             weight = self.balance.weights[indices].astype(np.float32)  # (n,)
             batch = batch | {"weight": torch.from_numpy(weight)}
         return batch
+
+    def _examples(self, place: int, indices: np.ndarray) -> Batch:
+        """Those examples, before they are altered. place: of the batch among those whose indices
+        are known; small examples of all of them are taken at once."""
+        count = len(self.ahead)
+        if count < 2 or self.numbers is None or self.numbers * count > SMALL:
+            batch = self.split.batch(indices)
+            self.numbers = sum(value.numel() for value in batch.values())
+            return batch
+        if self.taken is None:
+            flat = self.split.batch(self.ahead.reshape(-1))
+            self.taken = {name: value.unflatten(0, (count, -1)) for name, value in flat.items()}
+        return {name: value[place].clone() for name, value in self.taken.items()}
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
         """Where those rows come from."""

@@ -216,9 +216,10 @@ class AdversarialObjective(Objective, Latent):
     def _loss(self, total: Tensor, metrics: Mapping[str, Tensor]) -> Loss:
         """total, metrics: (packs,). A pack's loss is that of each of its examples."""
         each = total.repeat_interleave(self.unit) if self.unit > 1 else total  # (examples,)
-        packs = torch.ones_like(total)
+        packs = torch.ones_like(total.detach())
         means = {name: Mean(value.detach(), packs) for name, value in metrics.items()}
-        return Loss(each, torch.ones_like(each), means)
+        counts = packs if each is total else torch.ones_like(each)
+        return Loss(each, counts, means)
 
     def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real

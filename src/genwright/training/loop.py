@@ -99,6 +99,7 @@ class _Step:
             weights.check_held()
         self.trained = trained_modules(objective)
         self.seed_of_gradients = key(state.seed, "gradients")
+        self.turn_numbers: list[Tensor] = []  # (1,) each, for the random numbers of a turn
         self.moved: tuple[str, ...] | None = None
         self.finite: Tensor | None = None  # whether all turns of the step were, so far
         self.sums: dict[str, Tensor] = {}  # `Loss.sums` of the step's turns
@@ -247,8 +248,10 @@ class _Step:
 
     def draws_of_turn(self, position: int, number: int) -> Draws:
         """Random numbers for the gradients of a turn, apart from those of examples."""
-        turn = torch.full((1,), number, device=self.engine.device)
-        return Draws(self.seed_of_gradients, position, turn)
+        while number >= len(self.turn_numbers):
+            turn = torch.full((1,), len(self.turn_numbers), device=self.engine.device)
+            self.turn_numbers.append(turn)
+        return Draws(self.seed_of_gradients, position, self.turn_numbers[number])
 
     def _seed(self, position: int) -> None:
         """Makes what draws from torch's own generator (dropout) a function of the position."""

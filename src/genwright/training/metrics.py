@@ -32,10 +32,11 @@ class Added:
 
     def add(self, loss: Loss) -> None:
         """Adds one micro-batch."""
-        losses = _over_examples(loss.total, loss.count)
+        counts: dict[int, Tensor] = {}  # of tensors by identity: metrics often share one
+        losses = _over_examples(loss.total, loss.count, counts)
         self.losses = losses if self.losses is None else _both(self.losses, losses)
         for name, (total, count) in loss.metrics.items():
-            mean = _over_examples(total, count)
+            mean = _over_examples(total, count, counts)
             if name in self.metrics:
                 mean = _both(self.metrics[name], mean)
             self.metrics[name] = mean
@@ -58,14 +59,15 @@ class Added:
         return names, numbers.tolist() if on_host else numbers
 
 
-def _over_examples(total: Tensor, count: Tensor) -> Mean:
-    """(examples,) each, or scalars -> scalars, without a graph."""
+def _over_examples(total: Tensor, count: Tensor, counts: dict[int, Tensor]) -> Mean:
+    """(examples,) each, or scalars -> scalars, without a graph. counts: sums of counts that were
+    seen before, by the tensor's identity."""
     total = total.detach()
     if total.ndim:
         total = total.sum()
-    if count.ndim:
-        count = count.sum()
-    return Mean(total, count)
+    if id(count) not in counts:
+        counts[id(count)] = count.sum() if count.ndim else count
+    return Mean(total, counts[id(count)])
 
 
 def _both(a: Mean, b: Mean) -> Mean:
