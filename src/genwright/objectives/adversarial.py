@@ -171,13 +171,11 @@ class AdversarialObjective(Objective, Latent):
         scores = self.scores(x, batch, 0, 1)
         of_real, of_fake = scores.chunk(2)  # (packs,) each
         game = self.of_discriminator(of_real, of_fake)
-        advantage = of_real
-        if self.settings.loss in _RELATIVE:
-            advantage = of_real - of_fake
+        signs = (of_real - of_fake).detach().sign()
         metrics = {
             "discriminator_loss": game,
-            "wins": _wins(of_real, of_fake),
-            "real_sign": advantage.sign(),
+            "wins": (signs + 1) / 2,  # half where scores are equal
+            "real_sign": signs if self.settings.loss in _RELATIVE else of_real.sign(),
         }
         total = game
         if penalised:
