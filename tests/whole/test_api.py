@@ -343,6 +343,7 @@ def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, caplog)
     environment = folders[1] / "environment.json"
     kept = json.loads(environment.read_text())
     kept["data"]["digest"], kept["data"]["summary"]["files"] = "0" * 64, 11
+    kept["data"]["summary"]["content"]["all"] = "1" * 64
     environment.write_text(json.dumps(kept))
     for folder in folders:  # the figures are kept, and the data of text are not opened again
         assert list((folder / "evaluations").glob("*.json"))

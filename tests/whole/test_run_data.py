@@ -193,3 +193,23 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path, name, place):
         GenwrightError, match=rf"{place} is damaged, for it is not JSON .*; put back a copy"
     ):
         run.report()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null"])
+def test_what_a_checkpoint_says_of_itself_is_named_where_it_is_damaged(tmp_path, damage):
+    write(tmp_path / "in", 0, 12)
+    run = train(tmp_path)
+    (last,) = (run.folder / "checkpoints").glob("step-*4")
+    manifest, state = (last / name for name in ("manifest.json", "state.json"))
+    whole = manifest.read_text()
+    manifest.write_text(damage)
+    assert genwright.load(run.folder).step == 2  # it is passed over
+    manifest.write_text(whole)
+    if damage != "[]":
+        state.write_text(damage)
+        with pytest.raises(GenwrightError, match=r"state.json is damaged .*; bring it back"):
+            genwright.load(run.folder).sample(max_tokens=2)
+    if damage in ("[]", "null"):
+        (run.folder / "environment.json").write_text(damage)
+        with pytest.raises(GenwrightError, match=r"environment.json is damaged, for it holds no"):
+            genwright.load(run.folder).environment  # noqa: B018

@@ -197,15 +197,14 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """What was noted of machine, versions and data at the start; empty where the file is
-        missing. Raises GenwrightError where it is no JSON."""
+        missing. Raises GenwrightError where it is no object of JSON."""
         path = self.folder / "environment.json"
         if not path.is_file():
             return {}
-        facts: dict[str, Any] = read_json(
-            path.read_text(encoding="utf-8"),
-            path,
-            "put back a copy of it, or delete it: what it said is then not shown",
-        )
+        remedy = "put back a copy of it, or delete it: what it said is then not shown"
+        facts: Any = read_json(path.read_text(encoding="utf-8"), path, remedy)
+        if not isinstance(facts, dict):
+            raise GenwrightError(f"{path} is damaged, for it holds no object", remedy)
         return facts
 
     @property

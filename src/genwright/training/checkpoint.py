@@ -270,7 +270,7 @@ def prune(root: Path, keep: int, good: int | None = None) -> None:
     for step in steps(root):
         try:
             states[step] = state_of(folder_of(root, step))
-        except (OSError, ValueError, TypeError):
+        except GenwrightError:
             continue  # damaged: kept, for a person to look at
     scheduled = [step for step, state in states.items() if state.get("scheduled", True)]
     kept = set(scheduled[-keep:]) | {max(states, default=0)}

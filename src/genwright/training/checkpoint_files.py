@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from genwright.core.errors import GenwrightError, in_words
+
 FROZEN = "frozen"  # folder of a run, and first part of the names of files in it
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -26,11 +28,12 @@ def place_of(folder: Path, name: str) -> Path:
 
 def listed_in(folder: Path) -> dict[str, str] | None:
     """The manifest of a checkpoint: name of a file -> its SHA-256. None where it is missing or
-    unreadable."""
+    unreadable, or lists nothing."""
     try:
-        return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        listed = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return listed or None
 
 
 def steps(root: Path) -> list[int]:
@@ -46,8 +49,17 @@ def numbered(root: Path) -> list[int]:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: step, scheduled, result."""
-    return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
+    """What a checkpoint says of itself: step, scheduled, result. Raises GenwrightError where that is
+    damaged."""
+    path = folder / STATE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as problem:
+        raise GenwrightError(
+            f"{path} is damaged ({in_words(problem)})",
+            f"bring it back as it was, or move {folder.name} out of the run: the checkpoint before"
+            " it is then used",
+        ) from problem
 
 
 def named_result(root: Path) -> Path | None:
@@ -59,6 +71,6 @@ def named_result(root: Path) -> Path | None:
     last = folder_of(root, max(written))
     try:
         named = state_of(last).get("result")
-    except (OSError, ValueError, TypeError):
+    except GenwrightError:
         return last
     return last if named is None else folder_of(root, int(named))
