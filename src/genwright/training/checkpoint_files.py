@@ -49,8 +49,8 @@ def numbered(root: Path) -> list[int]:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: step, scheduled, result. Raises GenwrightError where that is
-    damaged."""
+    """What a checkpoint says of itself: step, scheduled, result. Raises GenwrightError where that
+    is damaged."""
     path = folder / STATE
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
