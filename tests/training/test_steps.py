@@ -7,7 +7,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genwright.core.contracts import Mean, Turn
-from genwright.training import loop, precision
+from genwright.training import gradients, loop, precision
 from genwright.training.engine import Engine
 from genwright.training.precision import choose, timed
 from genwright.training.settings import Optimizer
@@ -191,6 +191,7 @@ def device(monkeypatch):
         self.on_host = False
 
     monkeypatch.setattr(loop._Step, "__init__", init)
+    monkeypatch.setattr(gradients, "_on_host", lambda tensor: False)
 
 
 def step_of(objective, stream, settings):

@@ -76,9 +76,14 @@ class PlainGradients:
 def _counted(out: Loss) -> Tensor:
     """(examples,) the losses; 0 of examples that count for nothing. Not multiplied: 0 times
     infinity is no number."""
-    if out.count.device.type == "cpu" and bool(out.count.all()):
+    if _on_host(out.count) and bool(out.count.all()):
         return out.total  # a look costs nothing there, and a mask two operations and their backward
     return out.total.masked_fill(out.count == 0, 0.0)
+
+
+def _on_host(tensor: Tensor) -> bool:
+    """Whether looking at its numbers waits for no device."""
+    return tensor.device.type == "cpu"
 
 
 class Scaling(NamedTuple):
