@@ -210,6 +210,7 @@ BARS: dict[str, list[Bar]] = {
         Bar(f"{name}, off the published", off_by(("off", name)), at_most=0.01)
         for name in ("precision", "recall", "density", "coverage")
     ],
+    "demo": [Bar("seconds of the slowest try", ("slowest, seconds",), at_most=180)],
     "digits_flow": [Bar("accuracy below that of real digits", below_real, at_most=0.02)],
     "earlier_runs": [Bar("commands with another answer", count(("different",)), at_most=0)],
     "emoji": [
@@ -435,6 +436,7 @@ REPORTED: dict[str, str] = {
     "earlier_runs, make": "makes runs for a later version to read; measures nothing",
     "music, drift": "shows where parallels come from; no bar was set",
     "music, harmonise": "stands beside its floors; no bar was set",
+    "recipe_times": "says what recipes take on a machine; no bar was set",
     "personal_data, hits": "a list of hits that a person reads and judges",
     "rewards_text code": "stands beside floor and ceiling; no bar was set",
     "shakespeare, tuning": "chooses the number of steps that `shakespeare` is held to",

@@ -76,6 +76,8 @@ SHORTENED = {
     "chorales-harmony": f"{MUSIC} {POLICY} data.path=my-chorales/ objective.rollout.max_tokens=32",
     "folk-tunes": f"{MUSIC} data.path=my-tunes/",
     "folk-phrases": f"{MUSIC} {POLICY} data.path=my-tunes/",
+    "tunes": f"{MUSIC} data.path=my-tunes/",
+    "tunes-endings": f"{MUSIC} {POLICY} data.path=my-tunes/ objective.rollout.max_tokens=48",
     "tunes.yaml": f"{MUSIC} {POLICY} data.path=my-tunes/ objective.rollout.max_tokens=48",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from composed import tunes
 from tiny_codes import rewarded_codes
 
 import genwright
@@ -77,6 +78,17 @@ RUNS: dict[str, list[str]] = {
     "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],
     "coverage": ["--seeds 1 --points 40"],
+    "demo": [
+        " ".join(
+            [
+                "--tries 1 --data TUNEFILES",
+                *SET,
+                "training.threads=1 training.steps=2 data.context=64 data.minimum=2",
+                "model.depth=1 model.width=16 model.heads=1 sampling.max_tokens=40",
+                "--reward objective.candidates=2 objective.rollout.max_tokens=48",
+            ]
+        )
+    ],
     "digits_flow": [
         " ".join(
             [
@@ -137,6 +149,7 @@ RUNS: dict[str, list[str]] = {
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
     "rewards_images": ["CODESREWARD --samples 16 --sheet SHEET"],
+    "recipe_times": ["--recipes ring-gan --set data.points=500 data.held_out=100"],
     "removed_by_group": ["--sets 20 --corpora 1"],
     "rewards_gaming": ["--seeds 1 --honest 1 --steps 10 --learned 3 --only stuffing noise"],
     "rewards_music": ["harmony JSB JSBREWARD -n 2", "phrases TUNES TUNESREWARD -n 2"],
@@ -232,6 +245,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "DIGITS": digits,
         "TEXT": text,
         "CHORALES": chorales(folder),
+        "TUNEFILES": tunes(folder / "tunes", 16),
         "CROWS": crows,
         "WINOBIAS": winobias,
         "SCRATCH": scratch,

@@ -115,6 +115,8 @@ def test_every_dependency_is_pinned_inside_its_range():
     assert pins["torch"] == "2.13.0"
     extras = [word for words in PROJECT["optional-dependencies"].values() for word in words]
     for requirement in map(Requirement, PROJECT["dependencies"] + extras):
+        if requirement.name == PROJECT["name"]:  # an extra that names others
+            continue
         version = pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]
         assert "+" not in version and Version(version) in requirement.specifier, requirement
 
@@ -190,6 +192,25 @@ def test_make_says_what_is_missing(tmp_path):
     )
     assert done.returncode != 0 and "Python 3.9 is too old; install 3.11 or newer" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("extras", ["dev", "text", "images,music"])
+def test_make_setup_installs_the_extras_that_are_named(tmp_path, extras):
+    """pip is told the extras, all of them exist, and other extras have a stamp of their own."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(
+        ["make", "-n", "setup", f"EXTRAS={extras}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MAKEFLAGS": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"-e '.[{extras}]'" in done.stdout
+    stamp = ".venv/.setup" if extras == "dev" else f".venv/.setup-{extras}"
+    assert f"touch {stamp}\n" in done.stdout
+    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
 
 
 def test_the_density_of_pages_is_counted_by_hand(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from documented import SHORTENED, write_music
 from forked import Forks
 from genwright.contents.music.score import Key, Meter, of_grid
 from genwright.contents.music.write import to_musicxml
@@ -54,7 +55,11 @@ def shortened(command: str) -> list[str]:
     """The same command, with few steps of a small model."""
     words = shlex.split(command)
     if words[:2] == ["make", "demo"]:
-        return [*words, "-o", "setup", f"BIN={BIN}", f"DEMO_ARGS={SMALL}"]
+        return [
+            *(*words, "-o", "setup", f"BIN={BIN}"),
+            f"DEMO_ARGS={SHORTENED['folk-tunes']}",
+            f"DEMO_REWARD_ARGS={SHORTENED['folk-phrases']} objective.rollout.max_tokens=48",
+        ]
     if words[:2] in (["genwright", "train"], ["genwright", "inspect"]):
         words = [
             re.sub(r"^\d+$", "2", word) if before == "--until" else word
@@ -105,6 +110,7 @@ def folder(tmp_path_factory):
         keys=(Key(0, 0, "major"),),
     )
     (folder / "melody.musicxml").write_text(to_musicxml(melody))
+    write_music(folder)
     for block in blocks("yaml"):
         name = re.match(r"# (\S+\.yaml)\n", block)
         assert name, "a YAML block of README begins with `# its-name.yaml`"
@@ -118,7 +124,7 @@ def test_every_command_of_the_readme_works(folder, forks):
     for command in ran:
         done = execute(shortened(command), folder, forks)
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    assert (folder / "runs/code/report.html").stat().st_size > 5_000
+    assert (folder / "runs/tunes-endings/report.html").stat().st_size > 5_000
     assert (folder / "exported/config.json").is_file() and (folder / "compared.html").is_file()
 
 
