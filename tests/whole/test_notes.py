@@ -27,6 +27,7 @@ PRINTING = {
     "command_card.py",
     "command_data.py",
     "command_notes.py",
+    "command_process.py",
     "command_rewards.py",
     "core/progress.py",
     "training/hooks.py",
