@@ -6,7 +6,7 @@ with several kinds of results names each ("music, drift").
 
 from __future__ import annotations
 
-from judging import Bar, Figures, Value, count, off_by, place, places, ratio
+from judging import Bar, Figures, Value, count, off_by, place, places, ratio, worst
 
 MEASURED = "held-out music"
 
@@ -37,7 +37,8 @@ def least_that_hold(figures: Figures) -> Value:
 
 
 def shares_apart(figures: Figures) -> Value:
-    return max(abs(each["share"] - each["share by transformers"]) for each in figures["compared"])
+    compared = figures["compared"]
+    return worst((abs(each["share"] - each["share by transformers"]) for each in compared), max)
 
 
 def not_equal(name: str) -> Bar:
@@ -103,7 +104,7 @@ def unexplained(figures: Figures) -> Value:
 def noticed(figures: Figures) -> Value:
     """The least share of runs of a bad proxy that is noticed in time."""
     found = figures["bad proxies"].values()
-    return min((each["noticed in time"] / each["runs"] for each in found), default=None)
+    return worst((each["noticed in time"] / each["runs"] for each in found), min)
 
 
 def beside(name: str, pattern: str, **bound: float) -> Bar:
@@ -140,13 +141,15 @@ def nearer(name: str, figure: str) -> Bar:
 
 
 def not_lower(figures: Figures) -> Value:
-    """The least that pass@16 gained."""
-    gained = []
+    """The least that pass@16 gained; None where a seed has none."""
+    gained: list[Value] = []
     for after, before in zip(
         places(figures, ("seed *", "after")), places(figures, ("seed *", "before")), strict=True
     ):
-        gained.append(after.get("pass@16", 0) - before.get("pass@16", 0))
-    return min(gained)
+        now = after.get("pass@16")
+        then = before.get("pass@16")
+        gained.append(None if now is None or then is None else now - then)
+    return worst(gained, min)
 
 
 BARS: dict[str, list[Bar]] = {

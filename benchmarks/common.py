@@ -50,7 +50,8 @@ def finish(
     person, too.
 
     name: of the result, as bars.py has it. bounds: other ones than its bars have, by name. Returns
-    the exit code: 1 where a bar is missed or none was measured."""
+    the exit code: 1 where a bar is missed or none was measured. Where some were not measured and
+    none is missed, "passed" is null, and "not measured" names them."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     result: dict = {"benchmark": name, "date": now, "figures": figures}
     code = 0
@@ -60,7 +61,10 @@ def finish(
     else:
         result["bars"] = [bar.judged(figures) for bar in overridden(BARS[name], bounds or {})]
         result["passed"] = passed(result["bars"])
-        code = 0 if result["passed"] else 1
+        if result["passed"] is None:
+            missing = [each["name"] for each in result["bars"] if each["met"] is None]
+            result["not measured"] = missing
+        code = 1 if result["passed"] is False else 0
         for each in result["bars"]:
             what = f"{each['name']}: {written(each['figure'])} (bar {each['bar']})"
             print(f"{verdict(each['met']):12}  {what}", file=sys.stderr)

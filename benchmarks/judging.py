@@ -2,8 +2,8 @@
 
 A bar finds its figure in the figures of a result, by the keys that lead to it or by a function. So
 results that are kept in files can be held against it too. Where keys fit several figures, the worst
-of them counts. A bar whose figure was not measured is neither met nor missed; a result passes where
-at least one bar was measured and none is missed.
+of them counts, and one that is no number is the worst. A bar whose figure was not measured is
+neither met nor missed; a result passes where every bar was measured and is met.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -75,18 +75,27 @@ class Bar:
         found = [value for value in places(figures, self.figure) if value is not None]
         if not found:
             return None
-        missed = [value for value in found if not self.holds(value)]
         if self.equal is not None:
+            missed = [value for value in found if not self.holds(value)]
             return (missed or found)[0]
-        if any(math.isnan(value) for value in missed):
-            return math.nan
-        return min(found) if self.at_least is not None else max(found)
+        return worst(found, min if self.at_least is not None else max)
 
     def judged(self, figures: Figures) -> dict[str, Any]:
         """{"name", "bar", "figure", "met"}; met is None where nothing was measured."""
         value = self.measured(figures)
         met = None if value is None else bool(self.holds(value))
         return {"name": self.name, "bar": self.text, "figure": value, "met": met}
+
+
+def worst(values: Iterable[Value], of: Callable[..., Any]) -> Value:
+    """The largest or the smallest figure (of: max or min). NaN where there is one, which meets no
+    bar; else None where one was not measured, or there are none."""
+    found = list(values)
+    if any(value is not None and math.isnan(value) for value in found):
+        return math.nan
+    if not found or None in found:
+        return None
+    return of(found)
 
 
 def places(tree: Any, keys: Sequence[str]) -> Iterator[Any]:
@@ -131,7 +140,8 @@ def off_by(keys: Sequence[str]) -> Callable[[Figures], Value]:
     """A figure: the largest of some figures without their signs."""
 
     def found(figures: Figures) -> Value:
-        return max((abs(value) for value in places(figures, keys)), default=None)
+        every = places(figures, keys)
+        return worst((None if value is None else abs(value) for value in every), max)
 
     return found
 
@@ -156,10 +166,14 @@ def overridden(bars: Sequence[Bar], bounds: Mapping[str, float | bool]) -> list[
     return [bar.bounded(bounds[bar.name]) if bar.name in bounds else bar for bar in bars]
 
 
-def passed(judged: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether something was measured, and nothing missed."""
-    met = [each["met"] for each in judged if each["met"] is not None]
-    return bool(met) and all(met)
+def passed(judged: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether every bar is met: False where one is missed or none was measured, None where some
+    were not measured and the others are met."""
+    every = [each["met"] for each in judged]
+    met = [value for value in every if value is not None]
+    if not met or not all(met):
+        return False
+    return None if None in every else True
 
 
 def verdict(met: bool | None) -> str:

@@ -13,8 +13,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench  # noqa: E402
 import common  # noqa: E402
-from bars import BARS  # noqa: E402
-from judging import OVERRIDES, Bar, count, off_by, overridden, passed, ratio  # noqa: E402
+from bars import BARS, not_lower, noticed, shares_apart  # noqa: E402
+from judging import OVERRIDES, Bar, count, off_by, overridden, passed, ratio, worst  # noqa: E402
 
 FIGURES = {"text": {"seconds": 3.0}, "music": {"seconds": 9.0}, "list": [1, 2], "sets": 4}
 
@@ -46,16 +46,61 @@ def test_a_figure_that_is_no_number_is_missed():
     assert off_by(("*", "x"))({"one": {"x": -2.0}, "two": {"x": 1.0}}) == 2.0
 
 
+@pytest.mark.parametrize("figures", [[1.0, math.nan], [math.nan, 1.0], [None, math.nan, 1.0]])
+def test_what_is_no_number_is_the_worst_wherever_it_stands(figures):
+    assert math.isnan(worst(figures, max)) and math.isnan(worst(figures, min))
+    assert math.isnan(off_by(("*", "x"))({str(n): {"x": x} for n, x in enumerate(figures)}))
+
+
+def test_the_worst_of_nothing_is_not_measured():
+    assert worst([], max) is None and worst([1.0, None], min) is None
+    assert worst([1.0, 2.0], max) == 2.0 and worst([1.0, 2.0], min) == 1.0
+
+
+def test_figures_of_several_are_no_number_where_one_is_none():
+    shares = [(0.5, 0.5), (math.nan, 0.5)]
+    compared = [{"share": one, "share by transformers": other} for one, other in shares]
+    proxies = {
+        "a": {"noticed in time": 9, "runs": 9},
+        "b": {"noticed in time": math.nan, "runs": 9},
+    }
+    lost = {"before": {"pass@16": 0.5}, "after": {"pass@16": math.nan}}
+    kept = {"before": {"pass@16": 0.5}, "after": {"pass@16": 0.75}}
+    assert math.isnan(shares_apart({"compared": compared}))
+    assert math.isnan(noticed({"bad proxies": proxies}))
+    assert math.isnan(not_lower({"seed 0": kept, "seed 1": lost}))
+    assert not_lower({"seed 0": kept}) == 0.25
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_gain_needs_both_sides(side):
+    seed = {"before": {"pass@16": 0.5}, "after": {"pass@16": 0.75}}
+    assert not_lower({"seed 0": seed, "seed 1": seed | {side: {"pass@1": 0.5}}}) is None
+
+
 def test_a_bar_has_one_bound():
     for bounds in ({}, {"at_least": 1, "at_most": 2}):
         with pytest.raises(ValueError, match="one bound"):
             Bar("speed", ("x",), **bounds)
 
 
-def test_something_must_be_measured():
-    assert passed([{"met": True}, {"met": None}])
-    assert not passed([{"met": None}])
-    assert not passed([{"met": True}, {"met": False}])
+def test_a_result_passes_where_all_is_measured_and_met():
+    assert passed([{"met": True}, {"met": True}]) is True
+    assert passed([{"met": True}, {"met": None}]) is None
+    assert passed([{"met": None}]) is False
+    assert passed([{"met": True}, {"met": None}, {"met": False}]) is False
+
+
+def test_bars_that_were_not_measured_are_named(tmp_path):
+    kept = tmp_path / "result.json"
+    compared = [{"share": 0.5, "share by transformers": 0.5}]
+    assert common.finish("audit_pairs", {"compared": compared}, kept) == 0
+    result = json.loads(kept.read_text())
+    assert result["passed"] is None and result["not measured"] == ["sums apart, nats"]
+    compared = [{"share": 0.5, "share by transformers": 0.6}]
+    assert common.finish("audit_pairs", {"compared": compared}, kept) == 1
+    assert json.loads(kept.read_text())["passed"] is False
+    assert common.finish("audit_pairs", {"compared": []}, kept) == 1
 
 
 def test_other_bounds_are_those_of_a_bar(monkeypatch):
@@ -73,7 +118,7 @@ def test_the_exit_code_is_that_of_the_bars(seconds, code, tmp_path, capsys):
     figures = {"text": {"second, seconds": seconds}}
     assert common.finish("audit_speed", figures, kept) == code
     result = json.loads(kept.read_text())
-    assert result["passed"] is (code == 0)
+    assert result["passed"] is (code == 0) and "not measured" not in result
     (bar,) = result["bars"]
     assert bar == {
         "name": "seconds of an audit",

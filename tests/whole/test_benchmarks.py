@@ -385,7 +385,7 @@ def test_a_benchmark_runs_to_its_end_and_fails_where_a_bar_is_missed(
         assert done.returncode == 0 and result["reported"] == REPORTED[name]
         assert "bars" not in result and name not in BARS
         return
-    assert done.returncode == 1 and not result["passed"]
+    assert done.returncode == 1 and result["passed"] is False
     assert [each["name"] for each in result["bars"]] == list(bounds)
     assert not any(each["met"] for each in result["bars"])
     judged = [bar.judged(result["figures"]) for bar in BARS[name]]
