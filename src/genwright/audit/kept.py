@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, write_whole
+from genwright.core.files import json_text, whole_file
 from genwright.data.cache import digest_of
 
 FOLDER = "audits"  # of a run
@@ -42,8 +42,11 @@ def keep(found: dict[str, Any], folder: Path, name: str) -> Path:
         if place.is_file() and place.read_bytes() == text.encode():
             os.utime(place)  # the newest audit is told by its time
             return place
-        set_aside(place)
-        write_whole(place, text)
+        with whole_file(place) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())  # a full disk shows here, before the earlier one is touched
+            set_aside(place)
     except OSError as problem:
         raise GenwrightError(
             f"{place} cannot be written ({problem.strerror})", "free space, or copy the run"
@@ -52,17 +55,35 @@ def keep(found: dict[str, Any], folder: Path, name: str) -> Path:
 
 
 def set_aside(path: Path, beside: Sequence[Naming] = ()) -> None:
-    """Gives a file that is there a numbered name, and what belongs to it. beside: give the names of
-    that. Raises OSError."""
+    """Gives a file that is there, and is about to be replaced, a numbered name too, and what
+    belongs to it. beside: give the names of that. Raises OSError."""
     names: list[Naming] = [_itself, *beside]
     if not any(os.path.lexists(name(path)) for name in names):
         return
     number = 1
-    while any(os.path.lexists(name(_numbered(path, number))) for name in names):
+    while not _take_number(number, path, names):
         number += 1
+
+
+def _take_number(number: int, path: Path, names: Sequence[Naming]) -> bool:
+    """Gives the files that are there a number. Returns whether it was free."""
+    numbered = _numbered(path, number)
+    if any(os.path.lexists(name(numbered)) for name in names):
+        return False
+    linked: list[Path] = []
     for name in names:
-        if name(path).is_file():
-            os.rename(name(path), name(_numbered(path, number)))
+        if not name(path).is_file():
+            continue
+        try:
+            os.link(name(path), name(numbered))
+            linked.append(name(numbered))
+        except FileExistsError:  # another process took it just now
+            for other in linked:
+                other.unlink()
+            return False
+        except OSError:  # not every file system has links
+            os.rename(name(path), name(numbered))
+    return True
 
 
 def keep_earlier(page: Path) -> None:
