@@ -1,7 +1,9 @@
 """Two kept audits side by side."""
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from scipy import stats
 
 from genwright.audit import compare as comparing
-from genwright.audit.compare import compare
+from genwright.audit.compare import compare, newest_audit
 from genwright.audit.found import groups_found, plain
 from genwright.audit.held_out import held_out_of, mean_of
 from genwright.audit.losses import Losses
@@ -199,3 +201,73 @@ def test_what_was_not_drawn_alike_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     assert "ema weights of one and raw weights of the other" in said
     assert "tone: not told alike in samples of the two: by hand; and another judge" in said
     assert compared(monkeypatch, one, one).remarks == []
+
+
+@pytest.mark.parametrize(
+    "changed,said",
+    [
+        ({"loss_unit": "nats/example"}, "nats/token of one and nats/example of the other"),
+        ({"encoding": "words"}, "the codecs differ"),
+    ],
+)
+def test_losses_of_other_things_have_no_price(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], said: str
+) -> None:
+    values = np.random.default_rng(0).normal(3, 1, 50)
+    audits = []
+    for name in ("x", "y"):
+        audit = kept(name, DATA, DATA, None) | losses_of(values)
+        audit |= {"loss_unit": "nats/token", "encoding": "bytes"}
+        own = {"group": "a", "mean": 3.0, "low": 2.9, "high": 3.1}
+        audit["groups"][0] |= {"losses": [own], "members": {"a": list(range(30))}}
+        audits.append(audit)
+    found = compared(monkeypatch, *audits)
+    assert len(found.prices) == len(found.groups[0].prices) == 1 and found.remarks == []
+    audits[1] |= changed
+    found = compared(monkeypatch, *audits)
+    assert found.prices == found.groups[0].prices == []
+    (remark,) = found.remarks
+    assert remark.startswith("held-out losses are not compared: ") and said in remark
+    audits[1]["loss"] = None  # nothing to compare, nothing to say
+    assert compared(monkeypatch, *audits).remarks == []
+
+
+def audited(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, earlier: dict[str, Any], newest: dict[str, Any]
+) -> dict[str, Any]:
+    """What is read of a run with two audits, the earlier by another grouping."""
+    earlier["groups"][0]["grouping"] = "folder"
+    for audit in (earlier, newest):
+        audit["groups"][0]["members"] = {"a": [0, 1]}
+    (folder / "audits").mkdir()
+    for number, audit in enumerate((earlier, newest)):
+        path = folder / "audits" / f"step-{number}.json"
+        path.write_text(json_text(audit), encoding="utf-8")
+        os.utime(path, (number, number))
+    space = SimpleNamespace(vocabulary=256, shape=())
+    run = SimpleNamespace(folder=folder, codec=SimpleNamespace(space=space, digest="bytes"))
+    monkeypatch.setattr(comparing, "load", lambda place: run)
+    return dict(newest_audit(folder))
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_examples_of_an_earlier_audit_are_numbered_in_its_own_list(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, equal: bool
+) -> None:
+    values = np.random.default_rng(0).normal(3, 1, 50)
+    earlier = kept("x", DATA, DATA, None) | losses_of(values)
+    newest = kept("x", DATA, DATA, None) | losses_of(values if equal else values[:40])
+    found = audited(monkeypatch, tmp_path, earlier, newest)
+    tone, place = found["groups"]
+    assert (tone["grouping"], place["grouping"]) == ("tone", "folder")
+    assert tone["members"] == {"a": [0, 1]}
+    assert place["members"] == ({"a": [0, 1]} if equal else {})
+    assert found["encoding"] == "bytes"
+
+
+def test_an_audit_that_does_not_name_prompts_had_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    newest = kept("x", DATA, DATA, None) | {"prompts": []}
+    found = audited(monkeypatch, tmp_path, kept("x", DATA, DATA, None), newest)
+    assert len(found["groups"]) == 2

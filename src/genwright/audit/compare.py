@@ -11,14 +11,14 @@ from typing import Any
 from genwright.audit.found import plain
 from genwright.audit.kept import FOLDER
 from genwright.audit.placebo import permuted_shares
-from genwright.audit.prices import Price, group_prices, run_prices
+from genwright.audit.prices import Price, group_prices, incomparable, run_prices
 from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json
 from genwright.evaluation.intervals import Difference, Share, difference, wilson
-from genwright.runs.run import load
+from genwright.runs.run import Run, load
 
 # of audits that are read as one
-SAME = ("step", "weights", "samples", "seed", "target", "prompts")
+SAME = ("step", "weights", "samples", "seed", "target")
 SEED = 0  # of permutations
 ROUNDING = 1e-9
 
@@ -82,7 +82,8 @@ class Comparison:
 
 def newest_audit(folder: str | Path) -> Mapping[str, Any]:
     """The last audit of a run, with the groupings of earlier audits of the same weights and as many
-    samples. Raises GenwrightError where there is none, or one cannot be read."""
+    samples; and "encoding", which is equal for runs whose losses can be compared. Raises
+    GenwrightError where there is none, or one cannot be read."""
     run = load(folder)
     kept = sorted((run.folder / FOLDER).glob("step-*.json"), key=_when)
     if not kept:
@@ -93,11 +94,38 @@ def newest_audit(folder: str | Path) -> Mapping[str, Any]:
     groups = list(newest["groups"])
     for path in reversed(kept[:-1]):
         earlier = _read(path, folder)
-        if any(earlier.get(name) != newest.get(name) for name in SAME):
+        if not _is_alike(earlier, newest):
             continue
         known = {found["grouping"] for found in groups}
-        groups += [found for found in earlier["groups"] if found["grouping"] not in known]
-    return {**newest, "groups": groups}
+        added = [found for found in earlier["groups"] if found["grouping"] not in known]
+        if _examples_of(earlier) != _examples_of(newest):
+            # they number examples that the newest audit did not measure
+            added = [{**found, "members": {}} for found in added]
+        groups += added
+    return {**newest, "groups": groups, "encoding": _encoding_of(run)}
+
+
+def _is_alike(earlier: Mapping[str, Any], newest: Mapping[str, Any]) -> bool:
+    """Whether two audits of a run are read as one."""
+    if _prompts_of(earlier) != _prompts_of(newest):
+        return False
+    return all(earlier.get(name) == newest.get(name) for name in SAME)
+
+
+def _prompts_of(audit: Mapping[str, Any]) -> list[str]:
+    """What samples begin with; audits of earlier versions do not say that it is nothing."""
+    return list(audit.get("prompts") or ())
+
+
+def _examples_of(audit: Mapping[str, Any]) -> str:
+    """The digest of the held-out examples that were measured; "" of none."""
+    return str((audit.get("held_out") or {}).get("examples", ""))
+
+
+def _encoding_of(run: Run) -> str:
+    """The digest of what tokens mean, or the shape of arrays."""
+    space = run.codec.space
+    return run.codec.digest if space.vocabulary else str(space.shape)
 
 
 def _read(path: Path, folder: str | Path) -> dict[str, Any]:
@@ -268,6 +296,9 @@ def _are_apart(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
 
 def _remarks(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     remarks = _otherwise_drawn(one, other)
+    apart = incomparable(one, other)
+    if apart:
+        remarks.append(apart)
     theirs = {found["grouping"]: found for found in other["groups"]}
     for found in one["groups"]:
         then = theirs.get(found["grouping"])
@@ -291,7 +322,7 @@ def _otherwise_drawn(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[s
         remarks.append(
             f"{one['samples']:,} samples were drawn of one and {other['samples']:,} of the other"
         )
-    asked = [list(audit.get("prompts") or ()) for audit in (one, other)]
+    asked = [_prompts_of(audit) for audit in (one, other)]
     if asked[0] != asked[1]:
         said = [_prompts_in_words(prompts) for prompts in asked]
         remarks.append(

@@ -4,7 +4,7 @@ change.
 Losses of the same held-out examples are compared example by example (`held_out.py`). Losses of
 different ones, and figures of samples (precision, recall, coverage), are taken for independent: the
 interval is made of those of both (Newcombe, 1998), and of samples that are compared with the same
-real examples it is rather too wide.
+real examples it is rather too wide. Losses in other units, or of other tokens, have no price.
 """
 
 from __future__ import annotations
@@ -53,9 +53,26 @@ class Price:
         return way * change / abs(self.before)
 
 
-def run_prices(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Price]:
-    """Of two runs as a whole; one, other: their audits as they are kept."""
+def incomparable(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Why the losses of two audits are of different things, in words; "" where they are not, or
+    one has none."""
     if one["loss"] is None or other["loss"] is None:
+        return ""
+    units = (one["loss_unit"], other["loss_unit"])
+    if units[0] != units[1]:
+        return f"held-out losses are not compared: {units[0]} of one and {units[1]} of the other"
+    if one.get("encoding") != other.get("encoding"):
+        return (
+            f"held-out losses are not compared: the codecs differ, so {units[0]} of one says"
+            " nothing beside that of the other"
+        )
+    return ""
+
+
+def run_prices(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Price]:
+    """Of two runs as a whole; one, other: their audits as `newest_audit` gives them. Nothing where
+    their losses are `incomparable`."""
+    if one["loss"] is None or other["loss"] is None or incomparable(one, other):
         return []
     sides = []
     for audit in (one, other):
@@ -76,9 +93,12 @@ def group_prices(
     one: Mapping[str, Any],
     other: Mapping[str, Any],
 ) -> list[Price]:
-    """Losses and quality of each group of a grouping. found, then: of the audits one and other."""
+    """Losses, unless they are `incomparable`, and quality of each group of a grouping. found, then:
+    of the audits one and other."""
     prices = []
-    losses = {kept["group"]: kept for kept in then["losses"]}
+    losses = {}
+    if not incomparable(one, other):
+        losses = {kept["group"]: kept for kept in then["losses"]}
     for kept in found["losses"]:
         group = kept["group"]
         now = losses.get(group)
