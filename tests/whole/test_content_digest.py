@@ -1,10 +1,15 @@
 """What was read has a digest that no codec changes, nor the names and the order of files."""
 
+import hashlib
+import json
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from genwright.core.contracts import Source
+from genwright.data.cache import digest_of
 from genwright.data.content import of_sources
 from genwright.recipe.schema import Recipe
 
@@ -102,6 +107,51 @@ def test_a_cut_elsewhere_is_another_split_of_the_same_contents(tmp_path):
     ]
     assert cuts[0]["all"] == cuts[1]["all"]
     assert cuts[0]["held_out"] != cuts[1]["held_out"] and cuts[0]["train"] != cuts[1]["train"]
+
+
+def test_texts_have_one_digest_however_they_are_split_and_packed(tmp_path):
+    texts = [f"text {i} " * (i + 5) for i in range(50)]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i, text in enumerate(texts):
+        (folder / f"{i}.txt").write_text(text)
+    found = [
+        content_of("docs", folder, tmp_path / "cache", codec="bytes", data__held_out=share)
+        for share in (0.1, 0.3, 0.5)
+    ]
+    total = 0
+    for text in texts:
+        digest = hashlib.sha256(text.encode()).digest()
+        upper, lower = (int.from_bytes(digest[at : at + 8], "little") for at in (0, 8))
+        total += (upper << 64) + lower
+    expected = digest_of(f"{total % 2**128:032x}", sum(map(len, texts)))
+    assert [content["all"] for content in found] == [expected] * 3
+    assert len({content["held_out"] for content in found}) == 3
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    lines = [json.dumps({"text": text}) + "\n" for text in reversed(texts)]
+    (rows / "all.jsonl").write_text("".join(lines))
+    assert content_of("docs", rows, tmp_path / "cache", codec="bytes")["all"] == expected
+
+
+def test_names_that_are_not_utf_8_have_digests():
+    name = os.fsdecode(b"caf\xe9.npz")
+    inside = [Source(f"{name}:{row}", name, 32 * "a") for row in range(2)]
+    plain = [Source(f"b.npz:{row}", "b.npz", 32 * "a") for row in range(2)]
+    found = of_sources({"train": inside, "held_out": []})
+    assert found == of_sources({"train": plain, "held_out": []})
+    nameless = of_sources({"train": [Source(name)], "held_out": []})
+    assert nameless != of_sources({"train": [Source("other")], "held_out": []})
+
+
+def test_of_a_file_that_holds_several_the_place_and_the_packing_count():
+    def of(*sources):
+        return of_sources({"train": sources, "held_out": []})["all"]
+
+    first, second = (Source(f"a.npz:{row}", "a.npz", 32 * "a") for row in range(2))
+    assert of(first, second) == of(second, first), "the order of reading does not"
+    packed = [Source(f"{file}.npz:0", f"{file}.npz", 32 * file) for file in "ab"]
+    assert of(first, second) != of(*packed)
 
 
 def test_sides_sum_up_whatever_their_order_and_copies_count():

@@ -16,16 +16,18 @@ import numpy as np
 
 from genwright.core.files import json_text, write_whole
 from genwright.data.cache import SPLITS, digest_of, writing
+from genwright.data.content import MODULUS
 from genwright.data.npy import blocks_of, mapped
 from genwright.data.sorted_runs import RunWriter, records_in
 
 AT_ONCE = 1 << 16  # documents that are looked at together
 NAMES = ("copies", "copies across the split")
+SUMS = "sums modulo 2^128"
 
 
 class Counted(NamedTuple):
-    """copies: the counts, by NAMES. sums: of the digests of the documents on each side, as numbers
-    below 2 to the 128."""
+    """copies: the counts, by NAMES. sums: of the digests of the documents on each side, modulo 2 to
+    the 128."""
 
     copies: dict[str, int]
     sums: dict[str, int]
@@ -39,7 +41,7 @@ def copies_of(cache: Path, shards: Mapping[str, Any] | Sequence[str], scratch: P
     try:
         known = json.loads(kept.read_text(encoding="utf-8"))
         copies = {name: int(known[name]) for name in NAMES}
-        return Counted(copies, {split: int(known["sums"][split], 16) for split in SPLITS})
+        return Counted(copies, {split: int(known[SUMS][split], 16) for split in SPLITS})
     except (OSError, ValueError, KeyError, TypeError):  # to be counted
         tables = [cache / "shards" / key / "documents.npy" for key in keys]
         with writing(scratch):
@@ -47,13 +49,13 @@ def copies_of(cache: Path, shards: Mapping[str, Any] | Sequence[str], scratch: P
     sums = {split: f"{total:032x}" for split, total in found.sums.items()}
     with suppress(OSError):  # it is counted again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json_text({**found.copies, "sums": sums}))
+        write_whole(kept, json_text({**found.copies, SUMS: sums}))
     return found
 
 
 def _counted(tables: Sequence[Path], scratch: Path) -> Counted:
     """tables: the documents of each shard."""
-    sums = np.zeros((len(SPLITS), 2), np.uint64)  # of the halves of digests, each below 2 to the 64
+    sums = dict.fromkeys(SPLITS, 0)
     writer = RunWriter(scratch, "digests", AT_ONCE)
     documents = 0
     records = 0
@@ -61,8 +63,8 @@ def _counted(tables: Sequence[Path], scratch: Path) -> Counted:
         for halves, held in _documents(path):
             digests = halves[:, 0]
             documents += len(digests)
-            for side in range(len(SPLITS)):
-                sums[side] += halves[held == side].sum(0, dtype=np.uint64)
+            for side, split in enumerate(SPLITS):
+                sums[split] = (sums[split] + _sum(halves[held == side])) % MODULUS
             # of each digest and side, how many: the side is the lowest bit of the value
             found, number = np.unique(np.stack([digests, held], 1), axis=0, return_inverse=True)
             count = np.bincount(number.reshape(-1))
@@ -81,8 +83,15 @@ def _counted(tables: Sequence[Path], scratch: Path) -> Counted:
         again = np.isin(digests[held], digests[~held])
         across += int((values[held][again] >> np.uint64(1)).sum())
     copies = dict(zip(NAMES, (documents - distinct, across), strict=True))
-    totals = [(int(low) << 64) + int(high) for low, high in sums.tolist()]
-    return Counted(copies, dict(zip(SPLITS, totals, strict=True)))
+    return Counted(copies, sums)
+
+
+def _sum(halves: np.ndarray) -> int:
+    """The sum of digests, with all that is carried. halves: (n, 2) uint64, the upper one first; n
+    below 2 to the 32."""
+    quarters = halves.astype("<u8").view("<u4")  # (n, 4), of each half the lower one first
+    second, first, fourth, third = map(int, quarters.sum(0, dtype=np.uint64))
+    return (first << 96) + (second << 64) + (third << 32) + fourth
 
 
 def _documents(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
