@@ -1,6 +1,7 @@
 """The Python door, end to end on tiny runs: train, stop, resume, load, sample, evaluate, export,
 report, start from weights."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -718,6 +720,54 @@ def test_a_call_that_fails_leaves_no_files(tmp_path):
     with pytest.raises(GenwrightError):
         write_new(tmp_path / "out", write)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def write_two(draft):
+    paths = [draft / "a.txt", draft / "b.txt"]
+    for path in paths:
+        path.write_text("new")
+    return paths
+
+
+def files_in(folder):
+    return {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_a_move_that_fails_leaves_no_files(tmp_path, monkeypatch, error, failing):
+    (tmp_path / "a.txt").write_text("of before")
+    moved = []
+    replace = os.replace
+
+    def fail(source, target):
+        if len(moved) == failing:
+            raise error
+        moved.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(type(error)):
+        write_new(tmp_path, write_two)
+    monkeypatch.undo()
+    assert len(moved) == failing
+    assert files_in(tmp_path) == {"a.txt": "of before"}
+    assert write_new(tmp_path, write_two) == [tmp_path / "2" / name for name in ("a.txt", "b.txt")]
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no"), KeyboardInterrupt()])
+def test_a_name_that_cannot_be_taken_leaves_no_files(tmp_path, monkeypatch, error):
+    touch = Path.touch
+
+    def fail(path, *args, **kwargs):
+        if path.name == "b.txt":
+            raise error
+        touch(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "touch", fail)
+    with pytest.raises(type(error)):
+        write_new(tmp_path, write_two)
+    assert files_in(tmp_path) == {}
 
 
 def test_calls_at_the_same_time_replace_nothing_of_each_other(tmp_path):
