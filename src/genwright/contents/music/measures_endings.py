@@ -23,15 +23,14 @@ def tonic_of(key: Key) -> int | None:
 
 
 def ends_on_tonic(sample: Sample) -> float:
-    """1 where the last note of the first voice is the tonic of its key, 0 where it is another, NaN
-    where there is no note, no key, or a key of another mode."""
+    """1 where the last note of the first voice is the tonic of the first key, 0 where it is another,
+    NaN where there is no note, no key, or a key of another mode."""
     score: Score = sample.content
     if not score.voices or not score.voices[MELODY_VOICE] or not score.keys:
         return math.nan
     last = score.voices[MELODY_VOICE][-1]
-    in_force = [key for key in score.keys if key.start <= last.start]
-    key = in_force[-1] if in_force else score.keys[0]
-    tonic = tonic_of(key)
+    # The first key: whoever is rewarded could write another one just before the end.
+    tonic = tonic_of(score.keys[0])
     if tonic is None:
         return math.nan
     return float(last.pitch % 12 == tonic)
