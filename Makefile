@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 # steps are a run each; one that was stopped goes on, and one that is done is not trained again
 demo: setup
 	@echo "Fiddle tunes, in about three minutes on two cores:"
-	@echo "  1. a small transformer learns from some 3,800 old tunes (two minutes);"
+	@echo "  1. a small transformer learns from some 3,800 old tunes (a minute and a half);"
 	@echo "  2. it is rewarded for tunes that end on their tonic (half a minute);"
 	@echo "  3. a page shows and plays tunes of before and after (a quarter of a minute)."
 	@echo "Ctrl-C stops it; make demo goes on from there."
