@@ -23,8 +23,8 @@ def tonic_of(key: Key) -> int | None:
 
 
 def ends_on_tonic(sample: Sample) -> float:
-    """1 where the last note of the first voice is the tonic of the first key, 0 where it is another,
-    NaN where there is no note, no key, or a key of another mode."""
+    """1 where the last note of the first voice is the tonic of the first key, 0 where it is
+    another, NaN where there is no note, no key, or a key of another mode."""
     score: Score = sample.content
     if not score.voices or not score.voices[MELODY_VOICE] or not score.keys:
         return math.nan
