@@ -77,7 +77,10 @@ SHORTENED = {
     "folk-tunes": f"{MUSIC} data.path=my-tunes/",
     "folk-phrases": f"{MUSIC} {POLICY} data.path=my-tunes/",
     "tunes": f"{MUSIC} data.path=my-tunes/",
-    "tunes-endings": f"{MUSIC} {POLICY} data.path=my-tunes/ objective.rollout.max_tokens=48",
+    "tunes-endings": (  # tunes of a model that knows nothing are all cut
+        f"{MUSIC} {POLICY} data.path=my-tunes/ objective.rollout.max_tokens=48 "
+        "objective.rollout.truncated=keep"
+    ),
     "tunes.yaml": f"{MUSIC} {POLICY} data.path=my-tunes/ objective.rollout.max_tokens=48",
 }
 

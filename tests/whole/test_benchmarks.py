@@ -86,6 +86,7 @@ RUNS: dict[str, list[str]] = {
                 "training.threads=1 training.steps=2 data.context=64 data.minimum=2",
                 "model.depth=1 model.width=16 model.heads=1 sampling.max_tokens=40",
                 "--reward objective.candidates=2 objective.rollout.max_tokens=48",
+                "objective.rollout.truncated=keep",
             ]
         )
     ],

@@ -58,7 +58,7 @@ def shortened(command: str) -> list[str]:
         return [
             *(*words, "-o", "setup", f"BIN={BIN}"),
             f"DEMO_ARGS={SHORTENED['folk-tunes']}",
-            f"DEMO_REWARD_ARGS={SHORTENED['folk-phrases']} objective.rollout.max_tokens=48",
+            f"DEMO_REWARD_ARGS={SHORTENED['tunes-endings']}",
         ]
     if words[:2] in (["genwright", "train"], ["genwright", "inspect"]):
         words = [
