@@ -25,8 +25,14 @@ from genwright.reporting import page
 from genwright.reporting.figure_table import figure_table
 from genwright.reporting.fragments import (
     alarms,
+    card_grid,
     chapter,
+    facts_of,
+    lead_text,
+    page_title,
+    plain_table,
     recipe_of,
+    section_title,
     sentence_case,
     soft,
     tile,
@@ -61,7 +67,7 @@ NAMES = {  # of facts, where the name itself is not what a person would write
 
 def heading_of(number: int, text: str) -> Markup:
     """The heading of a section of the paper."""
-    return HTML.heading(f"{number}. {text}")
+    return section_title(f"{number}. {text}")
 
 
 def facts_table(values: Mapping[str, Any]) -> Markup:
@@ -70,7 +76,7 @@ def facts_table(values: Mapping[str, Any]) -> Markup:
     open_rows = ROWS
     if len(lines) <= ROWS + 2:
         open_rows = len(lines)
-    return HTML.facts(lines[:open_rows], lines[open_rows:])
+    return facts_of(lines, open_rows)
 
 
 def _lines(values: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
@@ -155,7 +161,7 @@ def run_page(
     training = dict(card["training_data"])
     attributes = training.pop("attributes")
     parts = [
-        HTML.title(facts.name),
+        page_title(facts.name),
         _head(facts),
         unknown_of(answers.missing(QUESTIONS), len(QUESTIONS), missing),
         heading_of(1, "Model details"),
@@ -180,7 +186,7 @@ def run_page(
         facts_table(card["ethical_considerations"]),
         heading_of(9, "Caveats and recommendations"),
         facts_table(card["caveats_and_recommendations"]),
-        HTML.heading("About the data, as people say it"),
+        section_title("About the data, as people say it"),
         facts_table({name: answers.of(name) for name in OF_DATA}),
         soft(
             "The sections are those of Mitchell et al., Model Cards for Model Reporting, arXiv"
@@ -207,7 +213,7 @@ def _head(facts: RunFacts) -> Markup:
         tile(f"{facts.split('held_out'):,}", "held out"),
         tile(str(timedelta(seconds=round(facts.seconds))), "of training"),
     ]
-    return HTML.lead(f"{facts.trained_on} {measured}") + tiles(found)
+    return lead_text(f"{facts.trained_on} {measured}") + tiles(found)
 
 
 def _metrics(metrics: Any) -> Markup:
@@ -223,7 +229,7 @@ def _attributes(facts: RunFacts, attributes: Any) -> Markup:
     cards = [
         bars_of(name, counts, facts.examples, facts.thing) for name, counts in attributes.items()
     ]
-    return HTML.grid(cards)
+    return card_grid(cards)
 
 
 def _figures(facts: RunFacts, figures: Any) -> Markup:
@@ -246,7 +252,7 @@ def _audit(audit: Audit) -> Markup:
     about = f"At {audit.at}, on {audit.samples:,} samples; in brackets intervals of 95%."
     heads = ("grouping", "group", "share in the data", "share in samples", "samples minus data")
     rows = [_audit_row(row) for row in audit.rows]
-    return HTML.audit(about, heads, rows, audit.remarks)
+    return HTML.audit(about, plain_table(heads, rows), audit.remarks)
 
 
 def _audit_row(row: GroupShare) -> list[str]:
@@ -285,10 +291,10 @@ def corpus_page(facts: CorpusFacts, answers: Answers) -> Markup:
     )
     asked = {**OF_BOTH, **OF_DATA}
     parts = [
-        HTML.title(facts.name),
-        HTML.lead(lead) + _corpus_tiles(facts),
+        page_title(facts.name),
+        lead_text(lead) + _corpus_tiles(facts),
         unknown_of(answers.missing(asked), len(asked), []),
-        HTML.heading("Licence"),
+        section_title("Licence"),
         facts_table({"licence": corpus_licence(facts, answers)}),
     ]
     for label in LABELS:
@@ -305,12 +311,12 @@ def corpus_page(facts: CorpusFacts, answers: Answers) -> Markup:
     }
     measured = measured_of_corpus(facts)
     for key, title in titles.items():
-        parts.append(HTML.heading(title) + facts_table({"counted": measured[key]}))
+        parts.append(section_title(title) + facts_table({"counted": measured[key]}))
     digests = {name: sha for name, (sha, _) in facts.shards.items()}
     parts += [
-        HTML.heading("What people say of it"),
+        section_title("What people say of it"),
         facts_table({name: answers.of(name) for name in asked}),
-        HTML.heading("Files"),
+        section_title("Files"),
         facts_table({"SHA-256": digests}),
         soft("The same as Croissant JSON-LD: croissant.json."),
     ]

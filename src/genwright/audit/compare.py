@@ -10,7 +10,7 @@ from typing import Any
 
 from genwright.audit.found import plain
 from genwright.audit.kept import FOLDER
-from genwright.audit.placebo import permuted_shares
+from genwright.audit.placebo import bounds, permuted_shares
 from genwright.audit.prices import Price, group_prices, incomparable, run_prices
 from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json
@@ -232,10 +232,7 @@ def _changed(found: Mapping[str, Any], then: Mapping[str, Any]) -> list[Changed]
     by_chance = permuted_shares(theirs, ours, SEED)
     changed = []
     for place, (own, now) in enumerate(zip(ours, theirs, strict=True)):
-        low, high = None, None
-        if by_chance is not None:
-            low = float(by_chance.low[place])
-            high = float(by_chance.high[place])
+        low, high = bounds(by_chance, place)
         changed.append(Changed(own.group, own, now, difference(now, own), low, high))
     return changed
 

@@ -17,7 +17,7 @@ from genwright.audit.pairs import PairScores
 from genwright.core.errors import GenwrightError, in_words
 from genwright.core.files import read_json, write_whole
 from genwright.reporting import page
-from genwright.reporting.fragments import alarms, soft
+from genwright.reporting.fragments import alarms, page_title, soft
 from genwright.reporting.markup import Markup, joined
 
 PAGE = "audit.html"  # of a run
@@ -62,7 +62,7 @@ def _shown(folder: Path) -> Path:
             f"{path} cannot be written anew ({in_words(problem)})",
             "move it away, and run this again",
         ) from problem
-    heading = HTML.title(f"Audits of {folder.name}")
+    heading = page_title(f"Audits of {folder.name}")
     return page.write(path, f"audits of {folder.name}", heading + part)
 
 

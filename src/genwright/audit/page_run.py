@@ -20,7 +20,7 @@ from genwright.audit.table_run import (
     quality_cell,
 )
 from genwright.evaluation.intervals import Share
-from genwright.reporting.fragments import soft
+from genwright.reporting.fragments import plain_table, soft
 from genwright.reporting.markup import Markup, Templates, joined
 
 HTML = Templates("genwright.audit", "page.html")
@@ -35,7 +35,7 @@ PLACEBO = (
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> Markup:
     """A table under its title."""
-    return HTML.table(heads, rows, title)
+    return HTML.table(title, plain_table(heads, rows, wide=True))
 
 
 def cut_section(found: CutFound) -> Markup:

@@ -49,6 +49,14 @@ def permuted(one: GroupCounts, other: GroupCounts, seed: int) -> Permuted | None
     return _permuted(value, shares, sizes, seed)
 
 
+def bounds(by_chance: Permuted | None, place: int) -> tuple[float | None, float | None]:
+    """Between what a difference of the group at that place lies by chance; None where it is not
+    known."""
+    if by_chance is None:
+        return None, None
+    return float(by_chance.low[place]), float(by_chance.high[place])
+
+
 def permuted_shares(one: Sequence[Share], other: Sequence[Share], seed: int) -> Permuted | None:
     """The same of shares of the same groups, in the same order; None where one says nothing."""
     shares = []

@@ -40,7 +40,7 @@ from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.kept import keep, kept_name
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
-from genwright.audit.placebo import Apart, Permuted, permuted, permuted_shares
+from genwright.audit.placebo import Apart, Permuted, bounds, permuted, permuted_shares
 from genwright.audit.run_crossed import CrossedRun, crossed_run
 from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
@@ -380,9 +380,6 @@ def _amplified(
     """made, data: shares of the same groups, in the same order."""
     found = []
     for place, (sampled, share) in enumerate(zip(made, data, strict=True)):
-        low, high = None, None
-        if by_chance is not None:
-            low = float(by_chance.low[place])
-            high = float(by_chance.high[place])
+        low, high = bounds(by_chance, place)
         found.append(Amplified(share.group, share, sampled, difference(sampled, share), low, high))
     return found

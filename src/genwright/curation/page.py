@@ -41,7 +41,17 @@ from genwright.curation.removed import RemovedOf, removals
 from genwright.curation.settings import CorpusRecipe
 from genwright.data.cache import SPLITS
 from genwright.reporting import page
-from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile, tiles
+from genwright.reporting.fragments import (
+    alarms,
+    lead_text,
+    page_title,
+    recipe_of,
+    section_title,
+    soft,
+    table_of,
+    tile,
+    tiles,
+)
 from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import short
 
@@ -116,7 +126,7 @@ def _body(found: _Found, remarks: list[str]) -> Markup:
     numbers = found.numbers
     unread, listed = _unread(corpus)
     parts = [
-        HTML.title(corpus.recipe.name),
+        page_title(corpus.recipe.name),
         _head(corpus, numbers, found.edits, unread),
         alarms(remarks),
         tables(numbers, _sources(corpus)),
@@ -178,7 +188,7 @@ def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> Markup
         tokens = short(numbers.repeated // BYTES_A_TOKEN)
         note += f", about {tokens} tokens of {BYTES_A_TOKEN} bytes"
     found.append(tile(f"{unread:,}", "not read", "files, or parts of them"))
-    return HTML.lead(sentence(numbers)) + tiles(found) + soft(f"{note}.")
+    return lead_text(sentence(numbers)) + tiles(found) + soft(f"{note}.")
 
 
 # ---- where it comes from
@@ -212,7 +222,7 @@ def _unread(corpus: Corpus) -> tuple[int, Markup]:
         count += len(facts["unread"])
         for file, place, what in facts["unread"][: LISTED - len(lines)]:
             lines.append([where(facts["source"], file, place), what])
-    heading = HTML.heading("What could not be read")
+    heading = section_title("What could not be read")
     if not count:
         return 0, heading + soft("Everything was read.")
     listed = table(("where", "why"), lines, 0)
@@ -232,8 +242,8 @@ def _recipe(corpus: Corpus) -> Markup:
         versions[f"attributes {group.name}"] = f"version {group.version}"
     text = dumped(corpus.recipe)
     recipe = recipe_of(text, "corpus.yaml; it builds the same corpus of the same raw files")
-    made = HTML.heading("Recipe") + _rule_sets(corpus) + recipe
-    return made + HTML.heading("Versions") + table_of(versions)
+    made = section_title("Recipe") + _rule_sets(corpus) + recipe
+    return made + section_title("Versions") + table_of(versions)
 
 
 def _rule_sets(corpus: Corpus) -> Markup:

@@ -27,7 +27,7 @@ from genwright.curation.page_shown import (
 )
 from genwright.curation.store import Shard
 from genwright.reporting.bars import Bound, Counts, histogram
-from genwright.reporting.fragments import chapter, soft
+from genwright.reporting.fragments import chapter, section_title, soft
 from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import key
 
@@ -77,7 +77,7 @@ def copies_section(
     corpus: Corpus, numbers: Numbers, copies: Copies | None, crossing: int
 ) -> Markup:
     """Exact and near copies. crossing: pairs of similar documents on both sides of the split."""
-    heading = HTML.heading("Copies")
+    heading = section_title("Copies")
     if copies is None:
         return heading + soft("Copies were not looked for (deduplicate: null).")
     parts = [heading, soft(sentence(corpus, numbers, copies, crossing))]

@@ -31,7 +31,7 @@ from genwright.curation.removed import RemovedOf
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS
 from genwright.reporting.bars import Bound, Counts, Part, histogram, stacked
-from genwright.reporting.fragments import ROWS, chapter, soft
+from genwright.reporting.fragments import ROWS, card_grid, chapter, section_title, soft
 from genwright.reporting.markup import Markup, Templates, joined
 from genwright.reporting.svg import key, short
 
@@ -106,7 +106,7 @@ def bar(fates: Fates, measure: Callable[[Count], int]) -> Markup:
 
 def tables(numbers: Numbers, sources: Mapping[str, str]) -> Markup:
     """What became of everything: by source, and by every label. sources: name -> what it is."""
-    parts = [HTML.heading("What became of everything"), legend()]
+    parts = [section_title("What became of everything"), legend()]
     parts.append(_fates_table("source", numbers.by["source"], sources))
     for label, by_value in numbers.by.items():
         if label == "source" or not by_value:
@@ -182,7 +182,7 @@ def _about(column: Column) -> str:
 
 def reasons(corpus: Corpus, numbers: Numbers) -> Markup:
     """Why documents were dropped, with examples."""
-    heading = HTML.heading("Why documents were dropped")
+    heading = section_title("Why documents were dropped")
     if not numbers.reasons:
         return heading + soft("None was dropped.")
     rules: dict[str, list[Rule]] = {}
@@ -236,7 +236,7 @@ def removed_section(several: Sequence[RemovedOf]) -> Markup:
         parts.append(chapter(f"By {part.name}") + shown + note)
     if not parts:
         return Markup()
-    parts.insert(0, HTML.heading("What was removed, by group") + soft(removed_table.NOTE))
+    parts.insert(0, section_title("What was removed, by group") + soft(removed_table.NOTE))
     more = "genwright data removed CORPUS --groups FILE.csv takes groups of your own words."
     return joined([*parts, soft(more)])
 
@@ -277,7 +277,7 @@ def values(corpus: Corpus, numbers: Numbers) -> Markup:
         " dropped between them broke another rule. Scales are logarithmic where their marks say so."
     )
     colours = [key("kept", COLOURS[SPLITS[0]]), key("dropped", COLOURS[DROPPED])]
-    return HTML.heading("What the rules measure") + note + HTML.legend(colours) + HTML.grid(cards)
+    return section_title("What the rules measure") + note + HTML.legend(colours) + card_grid(cards)
 
 
 def _histogram(
@@ -356,7 +356,7 @@ def edits_section(corpus: Corpus, edits: Edits) -> Markup:
         text = HTML.code(kind.text) if kind.text else "nothing"
         lines.append([about, text, f"{number:,}", share(number, count)])
     heads = ("edits", "what is read in the place", "how many", "of all")
-    parts = [HTML.heading("What is replaced in documents"), intro, table(heads, lines, 2)]
+    parts = [section_title("What is replaced in documents"), intro, table(heads, lines, 2)]
     for nth, (kind, _) in enumerate(ordered[:VALUES]):
         texts = []
         for place in edits.examples[kind]:

@@ -24,7 +24,17 @@ def table_of(values: Mapping[str, Any]) -> Markup:
     lines = list(rows(values))
     if not lines:
         return Markup()
-    return HTML.table_of(lines[:ROWS], lines[ROWS:])
+    return facts_of(lines, ROWS)
+
+
+def facts_of(lines: Sequence[tuple[str, str]], open_rows: int) -> Markup:
+    """Names and their values as a table, of which so many rows stand open."""
+    return HTML.table_of(lines[:open_rows], lines[open_rows:])
+
+
+def plain_table(heads: Sequence[str], lines: Sequence[Sequence[str]], wide: bool = False) -> Markup:
+    """A table of cells under its heads. wide: over the whole page."""
+    return HTML.plain_table(heads, lines, wide)
 
 
 def alarms(texts: Sequence[str]) -> Markup:
@@ -32,15 +42,33 @@ def alarms(texts: Sequence[str]) -> Markup:
     return HTML.alarms(texts)
 
 
-def headed(
-    heading: str, note: Markup, of_runs: Sequence[Markup], chips: Sequence[Markup]
-) -> Markup:
-    """A section, of each run that has something to show; "" where none has. note: below the
-    heading. chips: what stands before the part of each run."""
+def headed(text: str, note: Markup, of_runs: Sequence[Markup], chips: Sequence[Markup]) -> Markup:
+    """A section, of each run that has something to show; "" where none has. text: its
+    heading. note: below it. chips: what stands before the part of each run."""
     shown = joined(name + html for name, html in zip(chips, of_runs, strict=True) if html)
     if not shown:
         return Markup()
-    return HTML.headed(heading, note, shown)
+    return HTML.headed(text, note, shown)
+
+
+def page_title(name: str) -> Markup:
+    """The heading of a page."""
+    return HTML.title(name)
+
+
+def section_title(text: str) -> Markup:
+    """The heading of a section."""
+    return HTML.heading(text)
+
+
+def lead_text(text: str) -> Markup:
+    """The sentence that a page begins with."""
+    return HTML.lead(text)
+
+
+def card_grid(cards: Iterable[Markup]) -> Markup:
+    """Cards side by side."""
+    return HTML.grid(cards)
 
 
 def soft(text: str) -> Markup:

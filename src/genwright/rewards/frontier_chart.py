@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genwright.evaluation.figure import number
+from genwright.reporting.fragments import plain_table
 from genwright.reporting.markup import Markup, Templates
 from genwright.reporting.svg import Series, chart, legend
 from genwright.rewards.frontier_points import Frontier, Kind, Point
@@ -36,7 +37,7 @@ def frontier_html(found: Frontier, real: float) -> Markup:
     )
     heads = ("", "reward", ACROSS, "different 4-grams", "real held-out data", "cost")
     rows = [_cells(point) for point in found.points]
-    return HTML.frontier(legend(curves), drawn, about, heads, rows, found.left_out)
+    return HTML.frontier(legend(curves), drawn, about, plain_table(heads, rows), found.left_out)
 
 
 def _series(kind: Kind, name: str, colour: int, points: Sequence[Point]) -> Series:
