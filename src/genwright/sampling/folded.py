@@ -29,10 +29,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genwright.models.block import Block
 from genwright.models.cache import Cache
 from genwright.models.layers import is_plain
 from genwright.models.ops import Multiplier
-from genwright.models.transformer import Block, Transformer
+from genwright.models.transformer import Transformer
 from genwright.sampling.cached_attention import cached_attention
 
 
