@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genwright.core.contracts import Space
-from genwright.models import transformer
+from genwright.models import block
 from genwright.models.layers import rotary
 from genwright.models.ops import mixed
 from genwright.models.presets import TransformerSettings
@@ -60,14 +60,14 @@ def test_a_network_computes_the_same_with_the_plain_form(preset, dtype, monkeypa
         taken.append(can_turn(cut, rope))
         return taken[-1]
 
-    monkeypatch.setattr(transformer, "can_turn", noted)
+    monkeypatch.setattr(block, "can_turn", noted)
     found = []
     for _ in range(2):
         model.zero_grad()
         loss = model(tokens, tokens).mean()
         loss.backward()
         found.append([loss.detach(), *(p.grad.float() for p in model.parameters())])
-        monkeypatch.setattr(transformer, "can_turn", lambda cut, rope: False)
+        monkeypatch.setattr(block, "can_turn", lambda cut, rope: False)
     assert taken == [True, True]
     for a, b in zip(*found, strict=True):
         room = 1e-5 if dtype == torch.float32 else 0.02 * float(b.abs().max())
