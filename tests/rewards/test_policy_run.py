@@ -110,6 +110,16 @@ def test_truncated_samples_can_be_left_out():
     assert batch["mask"][~batch["truncated"]].any()
 
 
+def test_a_step_whose_samples_all_were_cut_is_refused_in_words():
+    policy = settings(rollout=Rollout(max_tokens=3, truncated="leave out"))
+    built = objective(policy)
+    examples = torch.arange(16)
+    batch = stream(policy, built).batch(0, examples, built)
+    batch["truncated"][:] = True
+    with pytest.raises(GenwrightError, match="raise objective.rollout.max_tokens"):
+        built.settle(batch, Draws(0, 0, examples), Engine.alone("cpu"))
+
+
 def test_dense_rewards_are_credited_where_they_were_earned():
     policy = settings(rewards=(Term(measure="b", weight=2.0),))
     _, rollouts, batch = batch_of(policy)

@@ -85,7 +85,8 @@ class PolicyObjective(CausalObjective):
         return super().loss(batch)
 
     def settle(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Advantages, from the rewards of a question's candidates, which all are on one rank."""
+        """Advantages, from the rewards of a question's candidates, which all are on one rank. Raises
+        GenwrightError where every sample was cut and none of those is learned from."""
         s = self.settings
         mask = batch["mask"]
         if s.baseline == "best":
@@ -96,6 +97,7 @@ class PolicyObjective(CausalObjective):
         settled = batch | {"advantages": advantages}
         if s.rollout.truncated == "leave out":
             settled["mask"] = mask & ~batch["truncated"][:, None]
+            _check_some_are_left(settled["mask"], ranks)
         if s.data:
             settled[SHARE] = self._data_share(settled, ranks)
         return settled
@@ -349,3 +351,13 @@ class Policy(Settings, family="objective"):
                 "leave it out, or choose another codec.kind",
             )
         return PolicyObjective(modules, space, self)
+
+
+def _check_some_are_left(mask: Tensor, ranks: Ranks) -> None:
+    """mask: (n, drawn), what is learned from on this rank."""
+    if not int(ranks.sum(mask.sum().double())):
+        raise GenwrightError(
+            "every sample of a step was cut by its length, and samples that are cut are left out",
+            "raise objective.rollout.max_tokens, set objective.rollout.truncated=keep, "
+            "or begin with a model that was trained for longer",
+        )
