@@ -11,6 +11,7 @@ from genwright.core.errors import GenwrightError
 from genwright.recipe.schema import Recipe
 from genwright.runs.content import registered
 from genwright.runs.request import read_recipe
+from labelled import toned_pictures
 
 SENTENCES = ("She sings and he listens.", "He works.", "Nobody is here.", "she, SHE and her")
 
@@ -62,16 +63,9 @@ def test_words_of_a_list_count_as_often_as_they_stand_there(tmp_path: Path) -> N
 
 
 def test_pictures_have_what_the_data_say_of_them(tmp_path: Path) -> None:
-    from PIL import Image
 
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    lines = ["file,tone"]
-    for number in range(12):
-        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(folder / f"{number}.png")
-        if number != 11:
-            lines.append(f"{number}.png,{'dark' if number % 3 == 0 else 'light'}")
-    (folder / "attributes.csv").write_text("\n".join(lines), encoding="utf-8")
+    tones = ["dark" if number % 3 == 0 else "light" for number in range(11)]
+    folder = toned_pictures(tmp_path / "pictures", [*tones, None])
     changes = {
         "data.path": str(folder),
         "data.source": "files",

@@ -23,6 +23,7 @@ from genwright.runs.request import read_recipe
 from genwright.runs.resume import resumed_recipe
 from genwright.runs.watch import check_draws
 from genwright.training.settings import Watching
+from labelled import toned_pictures
 from rooms_here import needs
 
 UPPER = "share of upper left (quadrant)"
@@ -298,17 +299,9 @@ def test_a_judge_that_says_nothing_ends_no_run(monkeypatch, caplog):
 @needs("images")
 def test_what_nothing_tells_in_samples_is_refused(tmp_path, monkeypatch):
     """Pictures with two tones each: no judge says one of them. Of one tone there are too few."""
-    from PIL import Image
-
     from genwright.contents.images import known
 
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    lines = ["file,tone"]
-    for number in range(40):
-        Image.new("RGB", (8, 8), (6 * number, 0, 0)).save(folder / f"{number}.png")
-        lines.append(f'{number}.png,"light,dark"')
-    (folder / "attributes.csv").write_text("\n".join(lines), encoding="utf-8")
+    folder = toned_pictures(tmp_path / "pictures", ['"light,dark"'] * 40)
     given = {
         "data.path": str(folder),
         "data.source": "files",

@@ -85,8 +85,8 @@ class PolicyObjective(CausalObjective):
         return super().loss(batch)
 
     def settle(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Advantages, from the rewards of a question's candidates, which all are on one rank. Raises
-        GenwrightError where every sample was cut and none of those is learned from."""
+        """Advantages, from the rewards of a question's candidates, which all are on one rank.
+        Raises GenwrightError where every sample was cut and none of those is learned from."""
         s = self.settings
         mask = batch["mask"]
         if s.baseline == "best":
