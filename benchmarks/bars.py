@@ -179,6 +179,16 @@ BARS: dict[str, list[Bar]] = {
             ("*", "coverage, lost beside the control"),
             at_most=0.02,
         ),
+        Bar(
+            "asked in turn: distance reduced by",
+            ("*", "asked in turn, distance reduced by"),
+            at_least=0.5,
+        ),
+        Bar(
+            "asked in turn: coverage lost",
+            ("*", "asked in turn, coverage lost"),
+            at_most=0.02,
+        ),
     ],
     "audit_loop": [
         Bar("lean, taken away", ("taken away", "*", "lean", "mean"), at_least=0.5),

@@ -25,6 +25,7 @@ from genwright.recipe.schema import Recipe
 from genwright.runs.request import read_recipe
 
 Words = str | Sequence[str]
+EVENLY = "audit-evenly.html"  # of samples that were asked for values in turn
 
 
 def _listed(words: Words) -> list[str]:
@@ -67,31 +68,50 @@ def audit_of_run(
     prompt: Sequence[str] = (),
     step: int | None = None,
     weights: str | None = None,
+    evenly: str = "",
     output: str | Path | None = None,
 ) -> tuple[RunAudit, Path]:
     """The groups that a run's model makes and finds likely, beside those of its data, kept in the
     run's folder; and the page that was written.
 
     groups, target: as of `audit_of_data`; target "data": the training data. n: samples. conditions:
-    samples of each group that the model can be asked for. prompt: what texts begin with. output:
-    the page; default RUN/audit.html. Raises GenwrightError."""
+    samples of each group that the model can be asked for. prompt: what texts begin with. evenly:
+    attributes whose values samples are asked for in turn. output: the page; default RUN/audit.html,
+    or RUN/audit-evenly.html. Raises GenwrightError."""
     if output is not None:
         check_page(Path(output))
     with parameters_named():
         wanted = None if target is None else read_target(target)
-        found, shown = audit_run(run, _listed(groups), wanted, n, conditions, prompt, step, weights)
+        found, shown = audit_run(
+            run,
+            _listed(groups),
+            wanted,
+            n,
+            conditions,
+            prompt,
+            step,
+            weights,
+            evenly=",".join(_listed(evenly)),
+        )
+    if evenly:
+        return found, run_page(found, shown, Path(output or Path(run) / EVENLY))
     page = run_page(found, shown, Path(output or Path(run) / PAGE), pairs_part(Path(run)))
     return found, page
 
 
 def audit_compare(
-    before: str | Path, after: str | Path, *, output: str | Path | None = None
+    before: str | Path,
+    after: str | Path,
+    *,
+    evenly: bool = False,
+    output: str | Path | None = None,
 ) -> tuple[Comparison, Path]:
     """What a mitigation changed, and its price: two runs whose audits are in their folders; and the
-    page that was written, default AFTER/audit-compared.html. Raises GenwrightError."""
+    page that was written, default AFTER/audit-compared.html. evenly: of AFTER the audit of samples
+    that were asked for values in turn; AFTER may be BEFORE then. Raises GenwrightError."""
     if output is not None:
         check_page(Path(output))
-    found = compare(before, after)
+    found = compare(before, after, evenly)
     page = compare_page(found, Path(output or Path(after) / "audit-compared.html"))
     return found, page
 

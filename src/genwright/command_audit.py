@@ -81,6 +81,14 @@ def audit_run(
         list[str] | None,
         typer.Option(metavar="TEXT", help="What texts begin with; may be given again."),
     ] = None,
+    evenly: Annotated[
+        str,
+        typer.Option(
+            metavar="A,C",
+            help="Ask for the values of these attributes in turn: what a mitigation by asking"
+            " comes to.",
+        ),
+    ] = "",
     step: Step = None,
     weights: Which = None,
     output: Output = None,
@@ -99,6 +107,7 @@ def audit_run(
             n=n,
             conditions=conditions,
             prompt=prompt or (),
+            evenly=evenly,
             step=step,
             weights=None if weights is None else weights.value,
             output=output,
@@ -111,13 +120,19 @@ def audit_run(
 def audit_compare(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A run that was audited.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="Another one.")],
+    evenly: Annotated[
+        bool,
+        typer.Option(
+            "--evenly", help="Of AFTER its audit with --evenly; it may be the run BEFORE, too."
+        ),
+    ] = False,
     output: Output = None,
 ) -> None:
     """What a mitigation changed, with intervals, and its price."""
     with quick_imports():
         from genwright import api_audit
 
-    found, page = api_audit.audit_compare(before, after, output=output)
+    found, page = api_audit.audit_compare(before, after, evenly=evenly, output=output)
     print(api_audit.in_words(found))
     print(f"{page}: written")
 

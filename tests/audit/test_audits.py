@@ -174,6 +174,11 @@ def test_no_samples_are_refused(run: Path) -> None:
         api_audit.audit_of_run(run, groups="language", n=0)
 
 
+def test_texts_cannot_be_asked_for_values_in_turn(run: Path) -> None:
+    with pytest.raises(GenwrightError, match="cannot be asked for the values of folder in turn"):
+        api_audit.audit_of_run(run, groups="language", n=4, evenly="folder")
+
+
 def test_fewer_samples_of_conditions_than_none_are_refused(run: Path) -> None:
     with pytest.raises(GenwrightError, match="conditions is -1"):
         api_audit.audit_of_run(run, groups="language", n=2, conditions=-1)

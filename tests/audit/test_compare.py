@@ -62,7 +62,7 @@ def kept(
 
 def compared(monkeypatch: pytest.MonkeyPatch, one: Any, other: Any) -> Any:
     audits = {"before": one, "after": other}
-    monkeypatch.setattr(comparing, "newest_audit", lambda folder: audits[str(folder)])
+    monkeypatch.setattr(comparing, "newest_audit", lambda folder, evenly=False: audits[str(folder)])
     return compare("before", "after")
 
 

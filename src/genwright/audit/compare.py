@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genwright.audit.evenly import KIND, asked_in_words, remark_on
 from genwright.audit.found import plain
 from genwright.audit.kept import FOLDER
 from genwright.audit.placebo import bounds, permuted_shares
@@ -18,7 +19,7 @@ from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import Run, load
 
 # of audits that are read as one
-SAME = ("step", "weights", "samples", "seed", "target")
+SAME = ("step", "weights", "samples", "seed", "target", "evenly")
 SEED = 0  # of permutations
 ROUNDING = 1e-9
 
@@ -80,15 +81,20 @@ class Comparison:
         return found
 
 
-def newest_audit(folder: str | Path) -> Mapping[str, Any]:
+def newest_audit(folder: str | Path, evenly: bool = False) -> Mapping[str, Any]:
     """The last audit of a run, with the groupings of earlier audits of the same weights and as many
-    samples; and "encoding", which is equal for runs whose losses can be compared. Raises
-    GenwrightError where there is none, or one cannot be read."""
+    samples; and "encoding", which is equal for runs whose losses can be compared. evenly: of
+    samples that were asked for values in turn. Raises GenwrightError where there is none, or one
+    cannot be read."""
     run = load(folder)
-    kept = sorted((run.folder / FOLDER).glob("step-*.json"), key=_when)
+    kind = KIND if evenly else "step"
+    kept = sorted((run.folder / FOLDER).glob(f"{kind}-*.json"), key=_when)
     if not kept:
+        how = " with --evenly" if evenly else ""
+        option = "--evenly ... " if evenly else ""
         raise GenwrightError(
-            f"{folder} was not audited", f"run genwright audit run {folder} --groups ... first"
+            f"{folder} was not audited{how}",
+            f"run genwright audit run {folder} {option}--groups ... first",
         )
     newest = _read(kept[-1], folder)
     groups = list(newest["groups"])
@@ -109,7 +115,8 @@ def _is_alike(earlier: Mapping[str, Any], newest: Mapping[str, Any]) -> bool:
     """Whether two audits of a run are read as one."""
     if _prompts_of(earlier) != _prompts_of(newest):
         return False
-    return all(earlier.get(name) == newest.get(name) for name in SAME)
+    # what earlier versions did not write was nothing
+    return all((earlier.get(name) or None) == (newest.get(name) or None) for name in SAME)
 
 
 def _prompts_of(audit: Mapping[str, Any]) -> list[str]:
@@ -152,11 +159,12 @@ def share_of(kept: Mapping[str, Any]) -> Share:
     return Share(**values)
 
 
-def compare(before: str | Path, after: str | Path) -> Comparison:
-    """The newest audits of two runs. Raises GenwrightError for runs that were not audited, or not
-    by a common grouping, and for audits of another version of the program."""
+def compare(before: str | Path, after: str | Path, evenly: bool = False) -> Comparison:
+    """The newest audits of two runs. evenly: of the second one that of samples that were asked for
+    values in turn; it may be the same run. Raises GenwrightError for runs that were not audited, or
+    not by a common grouping, and for audits of another version of the program."""
     one = newest_audit(before)
-    other = newest_audit(after)
+    other = newest_audit(after, evenly)
     try:
         return _comparison(before, after, one, other)
     except (KeyError, TypeError, AttributeError) as problem:
@@ -182,12 +190,20 @@ def _comparison(
         )
     return Comparison(
         str(one["run"]),
-        str(other["run"]),
+        _named(other),
         (int(one["samples"]), int(other["samples"])),
         groups,
         run_prices(one, other),
         _remarks(one, other),
     )
+
+
+def _named(audit: Mapping[str, Any]) -> str:
+    """The run's name; and how samples were asked for, where that was for something."""
+    evenly = str(audit.get("evenly") or "")
+    if not evenly:
+        return str(audit["run"])
+    return f"{audit['run']}, {asked_in_words(evenly)}"
 
 
 def _compared(
@@ -326,6 +342,8 @@ def _otherwise_drawn(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[s
             f"samples of the one begin with {said[0]} and of the other with {said[1]}: part of the"
             " change may be the prompts'"
         )
+    if one.get("evenly") != other.get("evenly"):
+        remarks += remark_on(str(other.get("evenly") or ""))
     if one.get("seed") != other.get("seed"):
         remarks.append(
             f"the seeds are {one.get('seed')} and {other.get('seed')}: part of the change is chance"

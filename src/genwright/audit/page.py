@@ -11,6 +11,7 @@ from pathlib import Path
 
 from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.crossed import BETWEEN, Crossed
+from genwright.audit.evenly import asked_in_words
 from genwright.audit.found import DataAudit, GroupsFound
 from genwright.audit.kept import set_aside
 from genwright.audit.page_run import crossed_section, cut_section, model_section
@@ -68,7 +69,8 @@ def run_page(
         HTML.head(
             f"Groups that {audit.run} makes",
             f"{audit.samples:,} samples of step {audit.step:,} ({audit.weights}"
-            f" weights, seed {audit.seed}) that were asked for nothing, beside the training data."
+            f" weights, seed {audit.seed}) that were {asked_in_words(audit.evenly)}, beside the"
+            " training data."
             " Samples are judged by what they are, never by what was asked for.",
         ),
         _tiles(

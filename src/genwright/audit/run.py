@@ -1,7 +1,8 @@
 """Audit of a model: which groups it makes, which it finds likely, beside those of its data.
 
-1. The groups of its training data, and of samples that were asked for nothing. A group that only
-   the data say is recognised by a judge, and its counts are corrected (`corrected`).
+1. The groups of its training data, and of samples that were asked for nothing, or for the values
+   of an attribute in turn (`evenly`). A group that only the data say is recognised by a judge, and
+   its counts are corrected (`corrected`).
 2. Amplification: a group's share in samples minus its share in the data.
 3. By group: the loss on held-out examples, how well samples cover real ones, how many are copies.
 4. Where the model follows conditions, what it makes when asked for each group.
@@ -21,6 +22,7 @@ from genwright.audit.corrected import check_correctable
 from genwright.audit.cut import CutFound
 from genwright.audit.data import found_in
 from genwright.audit.drawn import drawn_samples
+from genwright.audit.evenly import KIND, check_evenly, remark_on
 from genwright.audit.found import (
     GroupsFound,
     changed_in_training,
@@ -92,7 +94,8 @@ class ModelGroups:
 class RunAudit:
     """An audit of a run. loss: of all measured held-out examples, a unit; loss_unit: what it is;
     measured: how many examples. target: what was declared, in words. crossed: intersections of two
-    groupings. prompts: that samples begin with. held_out: losses of single examples. loss_low,
+    groupings. prompts: that samples begin with. evenly: attributes whose values they were asked for
+    in turn, "tone,gender". held_out: losses of single examples. loss_low,
     loss_high: the interval of the loss. cut: held-out examples of which the beginning is
     measured."""
 
@@ -116,6 +119,7 @@ class RunAudit:
     loss_low: float | None = None
     loss_high: float | None = None
     cut: list[CutFound] = field(default_factory=list)
+    evenly: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -133,10 +137,12 @@ def audit_run(
     step: int | None = None,
     weights: str | None = None,
     samples: Sequence[Sample] | None = None,
+    evenly: str = "",
 ) -> tuple[RunAudit, list[Shown]]:
-    """The groups that a run's model makes; kept in the run's folder. count: samples that are
-    drawn; conditioned: for each condition; prompts: that texts begin with. samples: that
-    were drawn already. Also some samples of each group. Raises GenwrightError."""
+    """The groups that a run's model makes; kept in the run's folder. count: samples that are drawn;
+    conditioned: for each condition; prompts: that texts begin with. samples: that were drawn
+    already. evenly: attributes whose values samples are asked for in turn. Also some samples of
+    each group. Raises GenwrightError."""
     _check_numbers(count, conditioned)
     run = load(folder, step, weights)
     of = Opening(run, run.kind, run.dataset(), run.opened(), run.recipe.seed)
@@ -144,6 +150,8 @@ def audit_run(
     names = [grouping.name for grouping in asked]
     if wanted is not None and wanted != DATA:
         check_names(wanted, names)
+    if evenly:
+        check_evenly(of.content, evenly, prompts)
     judges, refused = _judges(of, asked)
     if len(refused) == len(asked):
         raise next(iter(refused.values()))
@@ -151,12 +159,13 @@ def audit_run(
     data_target = None if wanted == DATA else wanted
     data = found_in(asked, in_data, of.content, "training data", data_target, of.seed)
     if samples is None:
-        samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts)
+        options = {"evenly": evenly} if evenly else {}
+        samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts, **options)
     measured = Measured.of(of, asked, samples, in_data)
     rate = CONDITIONED if conditioned is None else conditioned
     found = []
     by_name: dict[str, Judged] = {}
-    remarks = changed_in_training(of.dataset.summary)
+    remarks = [*remark_on(evenly), *changed_in_training(of.dataset.summary)]
     shown: list[Shown] = []
     take = partial(_taken, samples)
     for grouping, own in zip(asked, data, strict=True):
@@ -179,7 +188,10 @@ def audit_run(
     remarks += remarks_on([each.samples for each in found], "sample")
     crossings = crossed_run(asked, by_name, in_data)
     result = _result(of, found, remarks, len(samples), wanted, measured, crossings, prompts)
-    keep(result.to_json(), run.folder, kept_name("step", run.step, run.weights, names))
+    result = replace(result, evenly=evenly)
+    kind = KIND if evenly else "step"
+    by = [*names, f"asked for {evenly}"] if evenly else names
+    keep(result.to_json(), run.folder, kept_name(kind, run.step, run.weights, by))
     return result, shown
 
 

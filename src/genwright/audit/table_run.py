@@ -9,6 +9,7 @@ from rich.text import Text
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
+from genwright.audit.evenly import asked_in_words
 from genwright.audit.run import Amplified, ModelGroups, RunAudit
 from genwright.audit.run_crossed import CrossedCell, CrossedRun
 from genwright.audit.table import (
@@ -30,7 +31,7 @@ def run_text(audit: RunAudit) -> str:
     """An audit of a run, printed."""
     head = (
         f"{audit.run}, step {audit.step:,} ({audit.weights} weights): {audit.samples:,} samples"
-        f" of seed {audit.seed}, asked for nothing"
+        f" of seed {audit.seed}, {asked_in_words(audit.evenly)}"
     )
     if audit.loss is not None:
         head += (
