@@ -21,7 +21,7 @@ from genwright.recipe.mistyped import value_of
 from genwright.recipe.schema import Recipe
 from genwright.recipe.suggestions import settings_meant
 from genwright.runs.alarms import alarms
-from genwright.runs.train import too_large
+from genwright.runs.memory import too_large
 from genwright.sampling.drawing import Decoding
 from genwright.training import loop
 from genwright.training.engine import Engine

@@ -19,8 +19,9 @@ from genwright.runs.environment import environment
 from genwright.training.engine import Engine
 
 LOCK = ".lock"
+TRIAL = "trial"  # what is written to learn how long that takes, until it is known
 # what a start writes before its folder is a run's
-BEFORE_A_RUN = ("codec", "environment.json", assemble.HELD)
+BEFORE_A_RUN = ("codec", "environment.json", assemble.HELD, TRIAL)
 
 
 def check_folder(folder: Path, resume: bool) -> None:

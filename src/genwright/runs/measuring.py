@@ -4,9 +4,11 @@ what is drawn on the way, samples."""
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from genwright.core.content import Opened
 from genwright.core.contracts import Objective, Stream
@@ -22,6 +24,8 @@ from genwright.training.engine import Engine
 log = logging.getLogger(__name__)
 
 AT_ONCE = 64  # examples that are measured at once, at most
+PART = 0.1  # of an evaluation, by which it is estimated what a whole one takes
+FEWEST = 16  # samples of such a part, at least
 
 # step -> metrics, called on every rank
 MeasureStep = Callable[[int], dict[str, float]]
@@ -46,6 +50,8 @@ def measuring(
     """What is called for the figures of a step; None where there is nothing to measure. stream: of
     training, whose batches fit into memory."""
     held_out = _of_held_out(recipe, objective, dataset, stream.size, engine)
+    if held_out is None and engine.main:
+        log.info(_too_few(unit_of(objective)))
     watch = _of_samples(recipe, folder, objective, dataset, engine)
     of_stream = isinstance(stream, MeasuredStream)
     if held_out is None and watch is None and not of_stream:
@@ -64,21 +70,80 @@ def measuring(
     return measured
 
 
+class EvaluationTime(NamedTuple):
+    """Seconds that an evaluation takes, and that the first one takes on top."""
+
+    each: float
+    once: float
+
+
+def evaluation_time(
+    recipe: Recipe,
+    folder: Path,
+    objective: Objective,
+    dataset: Dataset,
+    stream: Stream,
+    engine: Engine,
+) -> EvaluationTime:
+    """About how long one evaluation takes: a part of it is measured twice, for the first time pays
+    for what is kept. What a stream and watched groups add is not in it: it needs a rollout, or a
+    network that must learn first. folder: where samples are written."""
+    parts: list[tuple[MeasureStep, float]] = []  # and how much more the whole is
+    windows = _seen(objective, dataset, recipe)
+    least = max(unit_of(objective), _at_once(recipe, stream.size) * engine.size)
+    few = min(windows, max(least, math.ceil(PART * windows)))
+    held_out = _of_held_out(recipe, objective, dataset, stream.size, engine, few)
+    if held_out is not None:
+        parts.append((held_out, windows / few))
+    samples = recipe.watching.samples
+    few = min(samples, max(FEWEST, math.ceil(PART * samples)))
+    watching = recipe.watching.model_copy(update={"samples": few, "groups": {}})
+    watched = recipe.model_copy(update={"watching": watching})
+    watch = _of_samples(watched, folder, objective, dataset, engine)
+    if watch is not None:
+        parts.append((watch, samples / few))
+    each = 0.0
+    once = 0.0
+    for measured, times in parts:
+        began = time.perf_counter()
+        measured(0)
+        first = time.perf_counter() - began
+        measured(0)
+        second = time.perf_counter() - began - first
+        each += times * second
+        once += max(0.0, first - second)
+    return EvaluationTime(each, once)
+
+
+def _at_once(recipe: Recipe, batch_size: int) -> int:
+    """Held-out examples that a rank measures at once; no figure depends on it."""
+    return min(AT_ONCE, recipe.training.micro_batch or batch_size)
+
+
+def _seen(objective: Objective, dataset: Dataset, recipe: Recipe) -> int:
+    """How many held-out examples an evaluation sees."""
+    unit = unit_of(objective)
+    windows = dataset.held_out(lookahead=recipe.objective.lookahead).windows
+    limit = registered(dataset.codec.content).held_out_seen
+    return min(windows, limit or windows) // unit * unit
+
+
 def _of_held_out(
     recipe: Recipe,
     objective: Objective,
     dataset: Dataset,
     batch_size: int,
     engine: Engine,
+    limit: int | None = None,
 ) -> MeasureStep | None:
-    unit = unit_of(objective)
+    """None where too little is held out. limit: examples that are seen; None: as many as of this
+    kind of content."""
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
-    if windows.windows < unit:
-        if engine.main:
-            log.info(_too_few(unit))
+    if windows.windows < unit_of(objective):
         return None
-    at_once = min(AT_ONCE, recipe.training.micro_batch or batch_size)  # no figure depends on it
-    limit = registered(dataset.codec.content).held_out_seen
+    at_once = _at_once(recipe, batch_size)
+    if limit is None:
+        limit = registered(dataset.codec.content).held_out_seen
 
     def held_out(step: int) -> dict[str, float]:
         return measure(

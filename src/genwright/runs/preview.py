@@ -1,8 +1,10 @@
 """`genwright inspect`: what a run would see and cost, before it is started: the first batch,
 decoded, with what counts marked."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +20,14 @@ from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
 from genwright.runs.content import registered
 from genwright.runs.measuring import check_watched
+from genwright.runs.minutes import Fit, fitted, minutes_of, step_time
 from genwright.training.batches import Batches
+from genwright.training.duration import LEAST
 from genwright.training.engine import Engine
-from genwright.training.precision import timed
+from genwright.training.trial import FirstRows
 
 ROWS = 3  # examples that are printed
+SECONDS = 1.0  # of steps that are timed; the first one may be enough
 # the order of facts
 FACTS = (
     "data",
@@ -92,8 +97,8 @@ class Preview:
 
 
 def preview(recipe: Recipe, measures: Sequence[OwnMeasure] = ()) -> Preview:
-    """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the
-    prepared data. measures: of a person's own, that the recipe is rewarded by."""
+    """Prepares the data, builds the networks, times steps. Writes nothing but the prepared data.
+    measures: of a person's own, that the recipe is rewarded by."""
     engine = Engine(recipe.training.device)
     data: DataSettings = recipe.data
     dataset = data.prepare(recipe.codec)
@@ -148,17 +153,13 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     held_out = dataset.summary["held_out"].get("examples", 0)
     known = dataset.codec.space.attributes
     attributes = ", ".join(f"{name} ({len(values)} values)" for name, values in known.items())
-    seen = training.steps * stream.size * stream.units * first.objective.draws
-    steps = f"{training.steps:,} steps of {stream.size} {unit}"
     data = ""
     if train or held_out:
         examples = "examples" if recipe.objective.streams else unit
         data = f"{train:,} training {examples}, {held_out:,} held out"
-    if not recipe.objective.streams:  # else a step has none of the data's examples
-        steps += f", {seen / max(1, train):,.1f} epochs"
     parameters = _parameters(first.objective, engine)
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
-    seconds = _seconds_a_step(first, engine)
+    run, time = _length(first, engine)
     balanced = remarks.balanced(dataset.summary)
     return {
         "data": data,
@@ -170,11 +171,8 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
             f"{parameters:,} parameters; weights, gradients and optimizer state "
             f"take {state:,.0f} MB"
         ),
-        "run": steps,
-        "time": (
-            f"about {training.steps * seconds / 60:.1f} minutes here in fp32 "
-            f"({seconds * 1000:,.0f} ms a step), evaluation aside"
-        ),
+        "run": run,
+        "time": time,
     }
 
 
@@ -184,10 +182,52 @@ def _parameters(objective: Objective, engine: Engine) -> int:
     return sum(p.numel() for module in modules for p in module.to(engine.device).parameters())
 
 
+def _length(first: FirstBatch, engine: Engine) -> tuple[str, str]:
+    """How many steps a run has, and what they take, in words. The networks have moved
+    afterwards."""
+    recipe = first.recipe
+    training = recipe.training
+    stream = first.stream
+    fit = _fitted(first, engine)
+    if fit is None:
+        seconds = _seconds_a_step(first, engine)
+        steps = training.steps
+        minutes = steps * seconds / 60
+        also = "evaluation aside"
+    else:
+        seconds = fit.costs.step
+        steps = fit.steps
+        minutes = minutes_of(steps, fit, recipe)
+        also = "evaluation included"
+    run = f"{steps:,} steps of {stream.size} {stream.unit}"
+    if not recipe.objective.streams:  # else a step has none of the data's examples
+        seen = steps * stream.size * stream.units * first.objective.draws
+        train = first.dataset.summary["train"].get("examples", 0)
+        run += f", {seen / max(1, train):,.1f} epochs"
+    if fit is not None:
+        run += f" ({fit})"
+    precision = "bf16" if training.precision == "bf16" else "fp32"
+    time = (
+        f"about {minutes:.1f} minutes here in {precision} ({seconds * 1000:,.0f} ms a step), {also}"
+    )
+    return run, time
+
+
+def _fitted(first: FirstBatch, engine: Engine) -> Fit | None:
+    """What a run would decide; None where the recipe gives it no time."""
+    recipe = first.recipe
+    training = recipe.training
+    if training.minutes is None or training.steps <= LEAST:
+        return None
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "trial"
+        return fitted(recipe, folder, first.objective, first.dataset, first.stream, engine)
+
+
 def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:
-    """The gradients of a step's turns, measured on one micro-batch."""
-    size = first.stream.size
-    micro: int = first.recipe.training.micro_batch or size
-    few = {name: value[:micro].to(engine.device) for name, value in first.prepared.items()}
-    seconds: float = timed(first.objective, few, engine, 1)[0]
-    return seconds * size / min(size, micro)
+    """Measured on one micro-batch, in place of all those of a step."""
+    stream = first.stream
+    micro: int = min(first.recipe.training.micro_batch or stream.size, stream.size)
+    few = FirstRows(stream, micro)
+    found = step_time(first.recipe, first.objective, few, engine, SECONDS, least=1)
+    return found.step * stream.size / micro

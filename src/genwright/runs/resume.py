@@ -41,6 +41,7 @@ def taken_up(request: Request, environment: Mapping[str, Any]) -> tuple[Recipe, 
     saved = Recipe.load(request.folder / "recipe.yaml")
     if "from" in environment:  # the model and the codec came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
+    recipe = as_long(recipe, saved, request.named, environment.get("minutes", {}))
     recipe, remarks = resumed_recipe(recipe, saved, request.named)
     _check_reached(recipe, request)
     return recipe, remarks
@@ -54,6 +55,29 @@ def _check_reached(recipe: Recipe, request: Request) -> None:
             f"the run is at step {reached} already",
             "give training.steps and --until at least that, or start another run",
         )
+
+
+def as_long(
+    asked: Recipe, saved: Recipe, named: Collection[str], decided: Mapping[str, Any]
+) -> Recipe:
+    """The asked recipe with the steps that the run has or shall have from now on. Of a run whose
+    steps were decided by `training.minutes` they stay, unless a person names others now, or no
+    minutes any more. decided: what `minutes.Fit` has kept of that; empty where nothing was decided.
+    Raises GenwrightError for other minutes that are named now."""
+    minutes = asked.training.minutes
+    if minutes is None:
+        return asked
+    steps = asked.training.steps
+    if "training.minutes" in named and minutes != decided.get("minutes"):
+        raise GenwrightError(
+            f"training.minutes counts when a run starts, and this one has"
+            f" {saved.training.steps:,} steps",
+            "name training.steps to make them more, or start another run with --run",
+        )
+    if decided and "training.steps" not in named:
+        steps = saved.training.steps
+    training = asked.training.model_copy(update={"steps": steps, "minutes": None})
+    return asked.model_copy(update={"training": training})
 
 
 def first_weights(folder: Path, environment: Mapping[str, Any]) -> str | None:

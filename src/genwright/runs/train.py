@@ -3,7 +3,8 @@
 1. The recipe; of a run that is resumed, the one it was started with (`resume.py`).
 2. The data, prepared by one process for all.
 3. The networks and the objective, with the weights that are given to begin with.
-4. What is open yet: the precision, by a measurement, and the number of threads.
+4. What is open yet: the precision, by a measurement, and the number of threads; where time is
+   given, the number of steps (`minutes.py`), and then 3. again.
 5. What the run is, written into its folder (`folder.py`).
 6. The steps, with what is measured between them (`measuring.py`) and looked at (`alarms.py`).
 """
@@ -26,20 +27,23 @@ from torch import Tensor
 
 from genwright.core.contracts import Objective, Stream
 from genwright.core.dataset import Dataset
-from genwright.core.errors import GenwrightError, out_of_memory
+from genwright.core.errors import GenwrightError
 from genwright.core.progress import showing
 from genwright.core.registry import kinds
 from genwright.core.threads import threads
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
 from genwright.runs.alarms import Alarms
-from genwright.runs.folder import check_folder, locked, write_new_run, write_resumed_run
+from genwright.runs.folder import TRIAL, check_folder, locked, write_new_run, write_resumed_run
 from genwright.runs.measuring import MeasureStep, measuring
+from genwright.runs.memory import explaining_memory
+from genwright.runs.minutes import fitted
 from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
 from genwright.runs.start import check_codec, from_weights
 from genwright.training.batches import check, check_shares
+from genwright.training.duration import LEAST
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.launch import launch
@@ -95,7 +99,10 @@ def check_processes(request: Request, processes: int) -> None:
 
 def _words_of(request: Request) -> list[str]:
     """A request as words of a command line, those behind the recipe."""
-    words = [f"{name}:={json.dumps(value)}" for name, value in request.overrides.items()]
+    words = []
+    for name, value in request.overrides.items():
+        if name in request.named:  # the others are read from the run that is resumed
+            words.append(f"{name}:={json.dumps(value)}")
     words += ["--run", str(request.folder)]
     if request.resume:
         words.append("--resume")
@@ -137,16 +144,21 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     _log(_remarks(recipe, dataset), engine)
     if beginning.source:
         check_codec(beginning.source, dataset.codec)
-    space = assemble.space_of(recipe, dataset.codec)
-    recipe = assemble.resolve(recipe, space)
-    objective = assemble.objective(recipe, space)
-    begin_with(objective, beginning, recipe)
-    stream = assemble.stream(recipe, objective, dataset, folder.name, request.measures)
+    recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
+    objective, stream = _built(recipe, dataset, beginning, request)
     check(objective, stream.size, recipe.training, engine)
     recipe, seconds = _fix_precision(recipe, objective, stream, engine)
+    facts: dict[str, Any] = {"precision": seconds}
+    if recipe.training.minutes:
+        with showing(quiet):
+            recipe, facts["minutes"] = _fix_steps(
+                recipe, folder, objective, dataset, stream, engine
+            )
+        objective, stream = _built(recipe, dataset, beginning, request)  # what was tried has moved
+    _log(shortened(assemble.timed_parts(recipe), recipe.training.steps), engine)
     measure = measuring(recipe, folder, objective, dataset, stream, engine)
     if engine.main:
-        _write(request, recipe, dataset, engine, beginning, seconds)
+        _write(request, recipe, dataset, engine, beginning, facts)
     if recipe.training.compile:
         why_not = assemble.compiled(objective, engine.device)
         if why_not and engine.main:
@@ -164,6 +176,16 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
         for own in request.measures:
             words += ["--reward", own.word]
         _log([f"stopped at step {step}; go on with: {shlex.join(words)}"], engine)
+
+
+def _built(
+    recipe: Recipe, dataset: Dataset, beginning: Beginning, request: Request
+) -> tuple[Objective, Stream]:
+    """What is learned, as it is before the first step, and from what. Raises GenwrightError."""
+    objective = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
+    begin_with(objective, beginning, recipe)
+    name = request.folder.name
+    return objective, assemble.stream(recipe, objective, dataset, name, request.measures)
 
 
 def begin_with(objective: Objective, beginning: Beginning, recipe: Recipe) -> None:
@@ -237,13 +259,12 @@ def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None)
 
 
 def _remarks(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """What a person should know of the data and of the length of the run."""
+    """What a person should know of the data."""
     found = remarks.left_out(dataset.summary) + remarks.on_both_sides(dataset)
     found += remarks.balanced(dataset.summary)
     licence = dataset.summary.get("licence")
     if licence and recipe.data.source != "files":
         found.append(f"licence of the data: {licence}")
-    found += shortened(assemble.timed_parts(recipe), recipe.training.steps)
     return found
 
 
@@ -266,19 +287,37 @@ def _fix_precision(
     return recipe.model_copy(update={"training": training}), seconds
 
 
+def _fix_steps(
+    recipe: Recipe,
+    folder: Path,
+    objective: Objective,
+    dataset: Dataset,
+    stream: Stream,
+    engine: Engine,
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe with as many steps as fit into its minutes, which it asks for no more; and what a
+    run keeps of that. The objective's modules have moved afterwards. Raises GenwrightError."""
+    with explaining_memory(recipe, objective.unit):
+        fit = fitted(recipe, folder / TRIAL, objective, dataset, stream, engine)
+    if fit.asked > LEAST:
+        _log([f"training.minutes: {fit}"], engine)
+    training = recipe.training.model_copy(update={"steps": fit.steps, "minutes": None})
+    return recipe.model_copy(update={"training": training}), fit.to_json()
+
+
 def _write(
     request: Request,
     recipe: Recipe,
     dataset: Dataset,
     engine: Engine,
     beginning: Beginning,
-    seconds: Mapping[str, float],
+    measured: Mapping[str, Any],
 ) -> None:
-    """What the run is, into its folder."""
+    """What the run is, into its folder. measured: when it started, on this machine."""
     if beginning.environment:
         write_resumed_run(request.folder, recipe, beginning.environment, request.overrides)
         return
-    facts: dict[str, Any] = {"overrides": dict(request.overrides), "precision": seconds}
+    facts: dict[str, Any] = {"overrides": dict(request.overrides), **measured}
     if beginning.source and not request.resume:
         facts["from"] = {"source": beginning.source, "what": beginning.origin}
     if request.measures:
@@ -336,31 +375,9 @@ def _of_stream(recipe: Recipe, stream: Stream, session: Session) -> list[Hook]:
 def _run(session: Session, request: Request, recipe: Recipe, live: Live | None) -> tuple[int, str]:
     """Trains; returns the last step, and how it ended. Raises GenwrightError."""
     try:
-        state, ended = session.train(request.resume, request.until)
-    except Exception as error:
-        if out_of_memory(error):
-            raise too_large(recipe, max(1, session.objective.unit)) from error
-        raise
+        with explaining_memory(recipe, session.objective.unit):
+            state, ended = session.train(request.resume, request.until)
     finally:
         if live:
             live.close()
     return state.step, ended
-
-
-def too_large(recipe: Recipe, unit: int) -> GenwrightError:
-    """What to do about a run that does not fit into memory. unit: examples that must stay
-    together."""
-    training = recipe.training
-    at_once = training.micro_batch or training.batch_size or unit
-    smaller = "the model's width or depth"
-    if recipe.data.length_field:
-        smaller += f", or data.{recipe.data.length_field}"
-    what = f"out of memory, with {at_once} examples at once"
-    if at_once <= unit:
-        return GenwrightError(what, f"lower {smaller}")
-    half = max(unit, at_once // 2 // unit * unit)
-    return GenwrightError(
-        what,
-        f"set training.micro_batch={half} or less (the result stays; --resume takes it),"
-        f" then lower {smaller}",
-    )

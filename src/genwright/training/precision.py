@@ -18,8 +18,6 @@ import torch
 from genwright.core.contracts import Batch, Objective, Stream
 from genwright.training.batches import Batches
 from genwright.training.engine import Engine
-from genwright.training.loop import following
-from genwright.training.metrics import Added, Measured
 from genwright.training.modules import cast_inputs
 from genwright.training.settings import Training
 from genwright.training.weighting import weighted
@@ -90,46 +88,22 @@ def _trial(objective: Objective, micro: Batch, engine: Engine, name: str, warm_u
         cast_inputs(module, dtype)
         for parameter in module.parameters():
             parameter.data = parameter.data.to(dtype)
-    return timed(tried, micro, engine, 1, turns=1, warm_up=warm_up)[0]
+    if warm_up:  # kernels are chosen, and memory is asked for
+        _differentiate(tried, micro)
+    _finish(engine)
+    began = time.perf_counter()
+    _differentiate(tried, micro)
+    _finish(engine)
+    return time.perf_counter() - began
 
 
-def timed(
-    objective: Objective,
-    micro: Batch,
-    engine: Engine,
-    repeats: int,
-    turns: int | None = None,
-    warm_up: bool = True,
-) -> list[float]:
-    """Seconds of the gradients of a step's first turns (None: all of them) on a micro-batch, so
-    many times. warm_up: does it once before, which pays for kernels being chosen. No weights
-    change."""
-    times = []
-    for _ in range(repeats + int(warm_up)):
-        _finish(engine)
-        began = time.perf_counter()
-        _differentiate(objective, micro, engine, turns)
-        _finish(engine)
-        times.append(time.perf_counter() - began)
-    return times[int(warm_up) :]
-
-
-def _differentiate(objective: Objective, micro: Batch, engine: Engine, turns: int | None) -> None:
-    """The turns of step 0, each of which is sent what the one before has measured here."""
+def _differentiate(objective: Objective, micro: Batch) -> None:
+    """The gradients of the first turn of step 0. No weights change."""
     plan = objective.turns(0)
     turn = next(plan, None)
-    played = 0
-    while turn is not None:
+    if turn is not None:
         loss = weighted(turn.loss, dict(micro))
         torch.autograd.backward(loss.total.sum())
-        played += 1
-        if played == turns:
-            break
-        added = Added()
-        added.add(loss)
-        names, numbers = added.over_ranks(Engine.alone(engine.device), on_host=True)
-        total, count, *pairs = numbers
-        turn = following(plan, Measured.of(names, [total, count, 0.0, *pairs]))
     plan.close()
 
 

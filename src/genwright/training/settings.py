@@ -145,6 +145,10 @@ class Training(Settings):
 
     steps: int = Field(1000, ge=1)
     """Updates of the weights."""
+    minutes: float | None = Field(None, gt=0)
+    """How long training may take, evaluations and checkpoints included, data aside. When a run
+    starts a few steps are timed; it has as many as fit, `steps` at most, and 5 at least. Default:
+    all of them."""
     batch_size: int | None = Field(None, ge=1)
     """Examples a step, over all ranks and micro-batches. Default: by the model's depth."""
     micro_batch: int | None = Field(None, ge=1)
