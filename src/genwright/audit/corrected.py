@@ -175,21 +175,27 @@ def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 def inverse_of(groups: Sequence[str], matrix: Matrix) -> np.ndarray:
     """(groups, groups) that turns judged shares into true ones. Raises GenwrightError where the
     matrix, as far as it is known, has none."""
-    refused = GenwrightError(
-        f"the classifier of {', '.join(groups)} is at chance on held-out examples, so its counts"
-        " cannot be corrected",
-        REMEDY,
-    )
     try:
         inverse = np.linalg.inv(matrix.means.T)
     except np.linalg.LinAlgError:
-        raise refused from None
-    for row in inverse:
+        raise _at_chance(groups, groups) from None
+    confused = []
+    for group, row in zip(groups, inverse, strict=True):
         # the variance that an error of each group's mean gives to this share, if all were of it
         own = np.einsum("h,ghk,k->g", row, matrix.errors, row)
         if not np.isfinite(own).all() or CERTAIN * math.sqrt(own.max()) >= 1:
-            raise refused
+            confused.append(group)
+    if confused:
+        raise _at_chance(groups, confused)
     return inverse
+
+
+def _at_chance(groups: Sequence[str], confused: Sequence[str]) -> GenwrightError:
+    """confused: those of the groups that are not told from the others."""
+    what = f"the classifier of {', '.join(groups)} is at chance on held-out examples"
+    if len(confused) < len(groups):
+        what += f" of {', '.join(confused)}"
+    return GenwrightError(f"{what}, so its counts cannot be corrected", REMEDY)
 
 
 def on_simplex(estimates: np.ndarray) -> np.ndarray:

@@ -16,14 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from genwright.contents.text import corpus_classifier
-from genwright.contents.text.corpus_classifier import (
-    BUCKETS,
-    features_of,
-    joined,
-    minimum,
-    trained,
-)
+from genwright.contents.text.corpus_features import features_of
 from genwright.contents.text.corpus_ngrams import Words
 from genwright.contents.text.corpus_quality_trained import LEAST, Quality, quality
 from genwright.core.corpus import attributes_of
@@ -33,6 +26,8 @@ from genwright.curation.built import built
 from genwright.curation.look import dropped
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe
+from genwright.data import hashed_classifier
+from genwright.data.hashed_classifier import BUCKETS, joined, minimum, trained
 from genwright.data.importance import area_under_curve
 
 COMMON = [
@@ -62,7 +57,7 @@ def bucket_of(text: str) -> int:
 
 def test_features_are_shares_of_words_and_pairs():
     features = features_of(["A b, a!", "", "c d e f"], words=3)
-    assert features.texts == 3
+    assert features.examples == 3
     own = slice(features.first[0], features.first[1])
     found = dict(zip(features.bucket[own].tolist(), features.share[own].tolist(), strict=True))
     fifth = np.float32(0.2)
@@ -304,7 +299,7 @@ def test_a_bound_changes_without_training_again(sources, monkeypatch):
     assert [path.name for path in weights] == ["about.json", "classifier.json", "weights.npy"]
     (shard,) = corpus.folder.glob("attributes/*/*.parquet")
     strict = max(pq.read_table(shard).column(0).to_pylist())
-    monkeypatch.setattr(corpus_classifier, "minimum", None)
+    monkeypatch.setattr(hashed_classifier, "minimum", None)
     _, counts = build(recipe(sources, at_least=strict), sources / "c", workers=1)
     assert counts.dropped == {"quality.good": 4}
 

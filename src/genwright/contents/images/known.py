@@ -27,13 +27,13 @@ from genwright.core.groups import NONE, Judge, Known
 from genwright.data.cache import digest_of
 from genwright.data.examples import Split
 from genwright.evaluation.features import EPOCHS, LEAST, MOST, Extractor, Network, fit
+from genwright.evaluation.linear_judge import PARTS, held_apart
 
 log = logging.getLogger(__name__)
 
 VERSION = 2  # of the network and its training: raise it when either changes
 SEED = 2  # of its first weights: figures of evaluations are made with 0
 AT_ONCE = 500
-PARTS = 3  # of the training split, of which the judge learns from all but one
 
 
 def originals_of(dataset: Dataset) -> ImagesDataset:
@@ -106,10 +106,7 @@ def _judge(pictures: ImagesDataset, attribute: str, groups: tuple[str, ...]) -> 
 
 def _apart(pictures: ImagesDataset) -> np.ndarray:
     """(n,) bool, of the training pictures: which the judge does not learn from, whole clusters."""
-    clusters = pictures.clusters[pictures.split("train").numbers]
-    every = np.unique(clusters)
-    order = np.random.default_rng(SEED).permutation(len(every))
-    return np.isin(clusters, every[order[: len(every) // PARTS]])
+    return held_apart(pictures.clusters[pictures.split("train").numbers], SEED)
 
 
 def _checked(pictures: ImagesDataset) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genwright.contents.music import known
+from genwright.contents.music import judge, known
 from genwright.contents.music.codec import music_codec
 from genwright.contents.music.compose import BARS, first_bars
 from genwright.contents.music.dataset import pieces_of
@@ -18,7 +18,7 @@ from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
 from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, Section
 from genwright.core.dataset import Dataset
-from genwright.core.groups import Known, Lengths
+from genwright.core.groups import Judge, Known, Lengths
 from genwright.core.progress import track
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -108,6 +108,10 @@ class MusicContent(Content):
     def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
         """Of every piece of a split."""
         return known.known(dataset, split, attributes)
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """Classifiers that recognise attributes of which pieces have one value at most."""
+        return judge.judges(dataset, attributes)
 
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Pieces of a split."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from genwright.contents.text import known
+from genwright.contents.text import judge, known
 from genwright.contents.text.codec import text_codec
 from genwright.contents.text.dataset import corpus_of
 from genwright.contents.text.evaluate import evaluate_text
@@ -21,7 +21,7 @@ from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, 
 from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.groups import Known, Lengths
+from genwright.core.groups import Judge, Known, Lengths
 from genwright.core.likelihoods import TextScorer, Twins
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -121,6 +121,10 @@ class TextContent(Content):
     def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
         """Of every document of a split."""
         return known.known(dataset, split, attributes)
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """Classifiers that recognise attributes of which documents have one value at most."""
+        return judge.judges(dataset, attributes)
 
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Documents of a split."""

@@ -8,7 +8,7 @@ stays whose probability to be of the first is high enough. So DCLM chooses docum
 folders alone say: a classifier learns whatever tells them apart, their subjects too.
 
 1. Once a corpus: the different texts of each folder, at most MOST of them, those whose SHA-256 are
-   the least. The first fifth by SHA-256 is held out, the classifier (`corpus_classifier`) learns
+   the least. The first fifth by SHA-256 is held out, the classifier (`hashed_classifier`) learns
    from the others, and its accuracy and the area under its ROC curve on what is held out are said
    beside those of a classifier that knows nothing.
 2. Of each document: the probability, as if both kinds were as frequent. Its first WORDS words are
@@ -33,13 +33,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from genwright.contents.text.corpus_classifier import (
-    Features,
-    Linear,
-    features_of,
-    joined,
-    trained,
-)
+from genwright.contents.text.corpus_features import features_of
 from genwright.contents.text.corpus_quality_pieces import batches
 from genwright.contents.text.corpus_texts import Texts, short_digest
 from genwright.core.corpus import (
@@ -54,6 +48,7 @@ from genwright.core.corpus import (
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
 from genwright.core.registry import Settings
+from genwright.data.hashed_classifier import Features, Linear, joined, trained
 from genwright.data.importance import area_under_curve
 
 FORMAT = 1  # raise it when the same texts would give another classifier

@@ -1,8 +1,8 @@
 """`data.balance_to` of texts: importance weights of documents from a folder of reference texts.
 
-The classifier (`data/importance.py`) is that of `corpus_classifier`, over hashed words and pairs of
-words. It learns from at most MOST documents of either side, those whose hash is least; of the other
-documents the mean of all folds' classifiers is taken, a part of them at a time.
+The classifier (`data/importance.py`) is that of `data/hashed_classifier.py`, over hashed words and
+pairs of words. It learns from at most MOST documents of either side, those whose hash is least; of
+the other documents the mean of all folds' classifiers is taken, a part of them at a time.
 
     <cache>/importance/KEY/judged.npz   logits of the training documents, and the calibration
 """
@@ -15,18 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from genwright.contents.text.codec import Bytes
-from genwright.contents.text.corpus_classifier import (
-    Features,
-    Linear,
-    features_of,
-    joined,
-    trained,
-)
+from genwright.contents.text.corpus_features import features_of
 from genwright.contents.text.dataset import TextDataset, corpus_of
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import task
 from genwright.data.balance import SAMPLING, Balance, importance_balance
 from genwright.data.cache import digest_of, kept
+from genwright.data.hashed_classifier import Features, Linear, joined, trained
 from genwright.data.importance import FOLDS, Judged, folds_of, judged, read_judged
 from genwright.data.split import mixed
 

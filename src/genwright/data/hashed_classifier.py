@@ -1,8 +1,7 @@
-"""A linear classifier of texts: logistic regression over hashed words and pairs of words.
+"""A linear classifier over hashed features: logistic regression of two classes.
 
-1. The words of a text are those of `corpus_ngrams`. Each word and each pair of successive words is
-   a feature, in one of BUCKETS by its hash (Weinberger et al., 2009, arXiv 0902.2206); a text is
-   the shares of its features. So does fastText (Joulin et al., 2016, arXiv 1607.01759), which
+1. A feature is one of BUCKETS, by its hash (Weinberger et al., 2009, arXiv 0902.2206); an example
+   is the shares of its features. So does fastText (Joulin et al., 2016, arXiv 1607.01759), which
    averages a vector of each; with two classes one number of each says as much.
 2. The weights minimise the mean logistic loss, each class counting half, plus PENALTY / 2 times
    their squares. The function is convex: there is one minimum, and L-BFGS (Nocedal, 1980) finds it
@@ -14,70 +13,85 @@ Worker processes import this module: it needs numpy alone.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from genwright.contents.text.corpus_ngrams import Words
-
 BITS = 18
 BUCKETS = 1 << BITS
-NGRAM = 2  # words of the longest feature
 PENALTY = 1e-6
 STEPS = 200  # of L-BFGS, at most
 MEMORY = 10  # pairs of differences that L-BFGS keeps
 ENOUGH = 3e-6  # of the gradient's largest part, where it stops
 DECREASE = 1e-4  # share of the expected decrease that a step must reach (Armijo)
+WORDS_KEPT = 1 << 16  # whose buckets are remembered
 
 
 class Features(NamedTuple):
-    """The features of texts, in order, without those that a text lacks.
+    """The features of examples, in order, without those that an example lacks.
 
-    first: (texts + 1,) the first feature of each text. bucket: (features,) int. share: (features,)
-    float32, which sum to 1 in each text that has a word."""
+    first: (examples + 1,) the first feature of each. bucket: (features,) int. share: (features,)
+    float32, which sum to 1 in each example that has a feature."""
 
     first: np.ndarray
     bucket: np.ndarray
     share: np.ndarray
 
     @property
-    def texts(self) -> int:
+    def examples(self) -> int:
         """How many there are."""
         return len(self.first) - 1
 
+    def of(self, numbers: np.ndarray) -> Features:
+        """The features of some examples, by their places."""
+        lengths = np.diff(self.first)[numbers]
+        first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # of each feature: where its example's begin here, less where they begin in what is made
+        places = np.repeat(self.first[numbers] - first[:-1], lengths) + np.arange(first[-1])
+        return Features(first, self.bucket[places], self.share[places])
+
     def times(self, weights: np.ndarray) -> np.ndarray:
-        """(texts,) float64: the weights of each text's features times their shares, summed."""
+        """(examples,) float64: the weights of each one's features times their shares, summed."""
         terms = np.append(weights[self.bucket] * self.share, 0.0)
         sums = np.add.reduceat(terms, self.first[:-1])
         return np.where(np.diff(self.first) > 0, sums, 0.0)
 
     def transposed_times(self, values: np.ndarray, buckets: int) -> np.ndarray:
-        """(buckets,) float64: shares times a value of their text, summed by bucket."""
+        """(buckets,) float64: shares times a value of their example, summed by bucket."""
         of_feature = np.repeat(values, np.diff(self.first)) * self.share
         return np.bincount(self.bucket, of_feature, minlength=buckets)
 
 
-def features_of(texts: Sequence[str], words: int) -> Features:
-    """The features of texts. words: of each, that are looked at."""
-    found = Words(texts)
-    keys = []
-    for n in range(1, NGRAM + 1):
-        hashes, first = found.ngrams(n)
-        document = found.document[first]
-        is_early = first + n <= found.first[document] + words
-        bucket = hashes[is_early] >> np.uint64(64 - BITS)
-        keys.append(document[is_early].astype(np.uint64) << np.uint64(BITS) | bucket)
-    different, counts = np.unique(np.concatenate(keys), return_counts=True)
-    document = (different >> np.uint64(BITS)).astype(np.int64)
-    bucket = (different & np.uint64(BUCKETS - 1)).astype(np.int32)
-    first = np.searchsorted(document, np.arange(len(texts) + 1))
-    totals = np.bincount(document, counts, minlength=len(texts))
-    return Features(first, bucket, (counts / totals[document]).astype(np.float32))
+def features_of_words(examples: Iterable[Iterable[str]]) -> Features:
+    """The features of examples that are words of any kind; one that stands several times counts as
+    often."""
+    buckets = []
+    shares = []
+    first = [0]
+    for words in examples:
+        bucket, counts = np.unique([_bucket(word) for word in words], return_counts=True)
+        buckets.append(bucket.astype(np.int32))
+        shares.append((counts / max(1, counts.sum())).astype(np.float32))
+        first.append(first[-1] + len(bucket))
+    empty = np.zeros(0)
+    return Features(
+        np.array(first, np.int64),
+        np.concatenate([empty.astype(np.int32), *buckets]),
+        np.concatenate([empty.astype(np.float32), *shares]),
+    )
+
+
+@lru_cache(WORDS_KEPT)
+def _bucket(word: str) -> int:
+    digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> (64 - BITS)
 
 
 def joined(parts: Iterable[Features]) -> Features:
-    """The features of several groups of texts, together."""
+    """The features of several groups of examples, together."""
     every = list(parts)
     lengths = [np.diff(part.first) for part in every]
     first = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
@@ -95,8 +109,8 @@ class Linear(NamedTuple):
     bias: float
 
     def probability(self, features: Features) -> np.ndarray:
-        """(texts,) float64: that each is of the first class, were both as frequent; NaN for a text
-        without a word."""
+        """(examples,) float64: that each is of the first class, were both as frequent; NaN for one
+        without a feature."""
         logits = features.times(self.weights) + self.bias
         return np.where(np.diff(features.first) > 0, _sigmoid(logits), np.nan)
 
@@ -106,10 +120,10 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def trained(features: Features, is_good: np.ndarray, penalty: float = PENALTY) -> Linear:
-    """The classifier of these texts. is_good: (texts,) bool, some of each."""
+    """The classifier of these examples. is_good: (examples,) bool, some of each."""
     sign = np.where(is_good, 1.0, -1.0)
     of_class = np.where(is_good, is_good.sum(), (~is_good).sum())
-    weight = 0.5 / of_class  # (texts,), which sum to 1
+    weight = 0.5 / of_class  # (examples,), which sum to 1
     used, place = np.unique(features.bucket, return_inverse=True)  # the weights of others stay 0
     own = features._replace(bucket=place)
 
@@ -118,7 +132,7 @@ def trained(features: Features, is_good: np.ndarray, penalty: float = PENALTY) -
         margins = sign * (own.times(point[:-1]) + point[-1])
         loss = _sum(weight * np.logaddexp(0.0, -margins))
         loss += 0.5 * penalty * _sum(point[:-1] ** 2)
-        slope = -weight * sign * _sigmoid(-margins)  # (texts,) by the logit
+        slope = -weight * sign * _sigmoid(-margins)  # (examples,) by the logit
         gradient = np.append(own.transposed_times(slope, len(used)), _sum(slope))
         gradient[:-1] += penalty * point[:-1]
         return loss, gradient
