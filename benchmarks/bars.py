@@ -152,6 +152,8 @@ def not_lower(figures: Figures) -> Value:
     return worst(gained, min)
 
 
+ABOVE_COMMONEST = "right, above the commonest group"
+
 BARS: dict[str, list[Bar]] = {
     "audit_corrected": [
         Bar("settings outside 92 to 98% by more than two errors", clearly_outside, at_most=0),
@@ -189,6 +191,10 @@ BARS: dict[str, list[Bar]] = {
             ("*", "asked in turn, coverage lost"),
             at_most=0.02,
         ),
+    ],
+    "audit_judges": [
+        *coverage("coverage", "*", "coverage"),
+        Bar(ABOVE_COMMONEST, ("*", ABOVE_COMMONEST), at_least=0.05),
     ],
     "audit_loop": [
         Bar("lean, taken away", ("taken away", "*", "lean", "mean"), at_least=0.5),

@@ -68,6 +68,7 @@ RUNS: dict[str, list[str]] = {
             ]
         )
     ],
+    "audit_judges": ["--sets 2 --of texts"],
     "audit_loop": [
         "--seeds 1 --documents 2000 --held-out 2000 --samples 1 --steps 2"
         " --set model.width=12 training.batch_size=4"
