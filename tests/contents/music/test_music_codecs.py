@@ -198,7 +198,12 @@ def test_what_a_codec_cannot_keep_is_counted():
     assert Grid().learn([score]).lost_notes(score) == 1  # of the chord the lower note
     four = Score((*score.voices, (), ()), 8)
     assert Jsb().learn([four]).lost_notes(four) == 3  # and a note that is struck again
-    assert Event(per_quarter=4).learn([score]).lost_notes(score) == 0
+    event = Event(per_quarter=4).learn([score])
+    assert event.lost_notes(score) == 0
+    tokens = event.encode(score)
+    without_a_length = tokens.index(event.id["length", score.voices[0][0].length])
+    tokens[without_a_length] = event.id["bar",]
+    assert event.lost_notes(score, tokens) == 1  # of the tokens that are given
 
 
 @CODECS

@@ -71,6 +71,19 @@ def test_many_pieces_at_once_are_as_each_alone():
     assert measure.of_all(pieces) == [measure.of(piece) for piece in pieces]
 
 
+@pytest.mark.parametrize(
+    "name", ["common chord changes", "uncommon chord changes", "scale consistency"]
+)
+def test_pieces_that_were_asked_about_before_do_not_stand_for_others(name):
+    key = (Key(0, 0, "major"),)
+    pieces = [quarters(C, G, C, keys=key), quarters(D_MINOR, C, keys=key), quarters(F, F, keys=key)]
+    measure = MEASURES[name]
+    alone = [measure.of(piece) for piece in pieces]
+    for _ in range(2):
+        assert repr(measure.values(pieces)) == repr(alone)  # NaN is NaN
+        assert repr(measure.values(pieces[::-1])) == repr(alone[::-1])
+
+
 def test_rests_stand_where_a_voice_is_silent():
     alone = (72, REST, 64, REST)
     assert of("rests", C, alone, C) == {(1, 1): 1.0, (1, 3): 1.0}

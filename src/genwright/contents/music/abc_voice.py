@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from genwright.contents.music.abc_fields import FREE, Metre, Properties, signature
 from genwright.contents.music.abc_tokens import Broken, Chord, Note, Tuplet
@@ -253,7 +254,10 @@ class Voice:
 
     def _sound(self, notes: tuple[Note, ...], length: Fraction) -> None:
         """A note, chord or rest; length: in unit note lengths."""
-        length = 4 * self.setting.unit * length
+        unit = self.setting.unit
+        length = _in_quarters(
+            unit.numerator, unit.denominator, length.numerator, length.denominator
+        )
         in_tuplet = self._left > 0
         if in_tuplet:
             length *= self._ratio
@@ -312,8 +316,18 @@ class Voice:
 
     def _advance(self, length: Fraction) -> None:
         self.now += length
+        if self.now <= self.end:
+            return
         if self.now > LONGEST:
             raise BadMusic(
                 f"is more than {LONGEST:,} quarter notes long, the most that a piece may have"
             )
-        self.end = max(self.end, self.now)
+        self.end = self.now
+
+
+@lru_cache(maxsize=4096)
+def _in_quarters(unit: int, unit_part: int, length: int, length_part: int) -> Fraction:
+    """A length in quarter notes. unit / unit_part: the unit note length, in whole notes. length /
+    length_part: in unit note lengths. (Hashes of whole numbers are quick, those of fractions are
+    not.)"""
+    return 4 * Fraction(unit, unit_part) * Fraction(length, length_part)

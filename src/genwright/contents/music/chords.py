@@ -1,6 +1,7 @@
 """The chord of each quarter note, by what sounds in it, without regard to key, spelling or
 neighbours."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -74,11 +75,14 @@ def chords(score: Score) -> list[Chord]:
     return found
 
 
+@cache
 def _tones() -> np.ndarray:
-    """(chords, 12) bool: the pitch classes of each of CHORDS on each root."""
+    """(chords, 12) bool: the pitch classes of each of CHORDS on each root. Made once."""
     rows = []
     for intervals in CHORDS.values():
         for root in range(12):
             over_root = (np.arange(12) - root) % 12
             rows.append(np.isin(over_root, intervals))
-    return np.stack(rows)
+    tones = np.stack(rows)
+    tones.flags.writeable = False
+    return tones

@@ -34,7 +34,7 @@ from genwright.contents.music.codec_tokens import (
     trait_table,
     voice_of,
 )
-from genwright.contents.music.score import Key, Meter, Note, Score, moved_key
+from genwright.contents.music.score import Key, Meter, Score, moved_key
 from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError, in_words
@@ -167,10 +167,10 @@ class MusicCodec(ABC):
         of the tokens it is known what the voice does there. Of a note that is its last token, at
         the step where it begins."""
 
-    def lost_notes(self, score: Score) -> int:
-        """How many notes do not come back as they are (of a chord, say), velocities aside. Raises
-        as `encode`."""
-        decoded = self.decode(self.encode(score))
+    def lost_notes(self, score: Score, tokens: Sequence[int] | None = None) -> int:
+        """How many notes do not come back as they are (of a chord, say), velocities aside. tokens:
+        of the score, where they are known. Raises as `encode`."""
+        decoded = self.decode(self.encode(score) if tokens is None else tokens)
         missing = _notes_by_voice(score) - _notes_by_voice(decoded)
         return missing.total()
 
@@ -328,11 +328,12 @@ def _value_text(token: Token) -> str:
     return "/".join(str(part) for part in token[1:])
 
 
-def _notes_by_voice(score: Score) -> Counter[tuple[int, Note]]:
-    """How often each note stands in each voice, velocities aside."""
-    counts: Counter[tuple[int, Note]] = Counter()
+def _notes_by_voice(score: Score) -> Counter[tuple[int, int, int, int, bool]]:
+    """How often each (voice, start, length, pitch, fermata) stands in a piece."""
+    counts: Counter[tuple[int, int, int, int, bool]] = Counter()
     for voice, notes in enumerate(score.voices):
-        counts.update((voice, note._replace(velocity=0)) for note in notes)
+        for start, length, pitch, _, fermata in notes:
+            counts[voice, start, length, pitch, fermata] += 1
     return counts
 
 

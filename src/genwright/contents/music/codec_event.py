@@ -10,6 +10,7 @@ the last are not kept.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -90,13 +91,9 @@ class EventCodec(MusicCodec):
             last_velocity = velocity
         return events
 
-    def _steps(self, kind: str, count: int) -> list[Token]:
+    def _steps(self, kind: str, count: int) -> tuple[Token, ...]:
         """`count` steps as the longest tokens that add up to them."""
-        whole, rest = divmod(count, self.settings.reach)
-        tokens: list[Token] = [(kind, self.settings.reach)] * whole
-        if rest:
-            tokens.append((kind, rest))
-        return tokens
+        return _steps(kind, count, self.settings.reach)
 
     def read(self, tokens: Sequence[int]) -> tuple[Score, int]:
         """Any tokens -> the score, and how many could not be read: those that say nothing where
@@ -136,6 +133,16 @@ class EventCodec(MusicCodec):
         return table
 
 
+@lru_cache(maxsize=4096)
+def _steps(kind: str, count: int, reach: int) -> tuple[Token, ...]:
+    """See `EventCodec._steps`. reach: of the longest token."""
+    whole, rest = divmod(count, reach)
+    tokens: list[Token] = [(kind, reach)] * whole
+    if rest:
+        tokens.append((kind, rest))
+    return tuple(tokens)
+
+
 class _Reader:
     """The state of reading events."""
 
@@ -158,7 +165,8 @@ class _Reader:
         if kind == "pitch":
             notes.append(Note(self.step, 0, token[1], self.velocity))
         elif kind == "length" and self.kind_before in ("pitch", "length"):
-            notes[-1] = notes[-1]._replace(length=notes[-1].length + token[1])
+            start, length, pitch, velocity, fermata = notes[-1]
+            notes[-1] = Note(start, length + token[1], pitch, velocity, fermata)
         elif kind == "fermata" and self.kind_before == "length":
             notes[-1] = notes[-1]._replace(fermata=True)
         elif kind == "at" and self.counted_from + token[1] > self.step:

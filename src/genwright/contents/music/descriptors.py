@@ -6,6 +6,7 @@ pieces. What a piece took from training is in `novelty`.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -21,12 +22,20 @@ LONGEST_DURATION = 32  # sixteenths; all that is longer counts there
 def key_of(weight: np.ndarray) -> int:
     """(12,) how long each pitch class sounds -> tonic 0 to 11, + 12 in minor: the profile of the
     highest correlation. 0 in silence."""
+    centred, norms = _profiles()
+    likeness = centred @ (weight - np.mean(weight)) / norms
+    return int(likeness.argmax())
+
+
+@cache
+def _profiles() -> tuple[np.ndarray, np.ndarray]:
+    """The profiles of all keys less their means, (24, 12), and how long each is, (24,). Made once,
+    for keys are asked for piece by piece."""
     major = [np.roll(MAJOR, tonic) for tonic in range(12)]
     minor = [np.roll(MINOR, tonic) for tonic in range(12)]
-    turned = np.stack([*major, *minor])  # (24, 12)
+    turned = np.stack([*major, *minor])
     centred = turned - turned.mean(1, keepdims=True)
-    likeness = centred @ (weight - np.mean(weight)) / np.linalg.norm(centred, axis=1)
-    return int(likeness.argmax())
+    return centred, np.linalg.norm(centred, axis=1)
 
 
 def descriptors(score: Score) -> dict[str, float]:
@@ -41,12 +50,18 @@ def descriptors(score: Score) -> dict[str, float]:
     counts = np.bincount([note.pitch % 12 for note in notes], minlength=12)
     share = counts / (len(notes) or np.nan)  # (12,) of each pitch class
     entropy = abs((share * np.log2(np.maximum(share, 1e-12))).sum())
-    in_scale = [share[np.roll(SCALE, tonic)].sum() for tonic in range(12)]
+    in_scale = [share[scale].sum() for scale in _scales()]
     return {
         "pitch-class entropy": float(entropy),
         "scale consistency": float(max(in_scale)),
         "groove consistency": _groove_consistency(score),
     }
+
+
+@cache
+def _scales() -> list[np.ndarray]:
+    """Of each of the 12 major scales (12,) bool: the pitch classes in it."""
+    return [np.roll(SCALE, tonic) for tonic in range(12)]
 
 
 def _groove_consistency(score: Score) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from genwright.contents.music.score import Key, Meter, Note, Score, Tempo
 
@@ -45,6 +45,30 @@ class Raw(NamedTuple):
     tuplet: bool = False
 
 
+class _InTicks(NamedTuple):
+    """A `Raw` whose times are whole numbers, of ticks: sums and comparisons of fractions take most
+    of the time of reading a piece."""
+
+    start: int
+    length: int
+    pitch: int
+    velocity: int
+    fermata: bool
+    tied: bool
+    tuplet: bool
+
+
+class _Voice(NamedTuple):
+    """Notes by start, no more tied. ticks: of a quarter note."""
+
+    name: str
+    notes: list[_InTicks]
+    ticks: int
+
+
+Timed = TypeVar("Timed", Raw, _InTicks)
+
+
 @dataclass
 class Draft:
     """What a reader fills in; times are quarter notes.
@@ -73,13 +97,14 @@ class Draft:
         BadMusic."""
         voices = self._voices()
         ends = [self.end]
-        for _, exact in voices:
-            ends += [raw.start + raw.length for raw in exact]
+        for voice in voices:
+            last = max(note.start + note.length for note in voice.notes)
+            ends.append(Fraction(last, voice.ticks))
         end = max(ends)
         self._check_length(end)
 
         counts = Counter(self.lost)
-        placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)
+        placed = tuple(_place(voice, per_quarter, counts) for voice in voices)
         stops = [step_of(end, per_quarter)]
         for on_grid in placed:
             stops += [note.start + note.length for note in on_grid]
@@ -96,25 +121,29 @@ class Draft:
             meters,
             keys,
             tempo=first_tempo.per_minute,
-            names=tuple(name for name, _ in voices),
+            names=tuple(voice.name for voice in voices),
             facts=self._plain_facts(),
             tempos=tuple(tempos),
         )
         return score, counts
 
-    def _voices(self) -> list[tuple[str, list[Raw]]]:
+    def _voices(self) -> list[_Voice]:
         """The voices that have notes, tied notes made one, from the highest to the lowest where the
         file's order is none. Raises BadMusic."""
-        voices = [(name, untie(notes)) for name, notes in self.voices if notes]
+        voices = []
+        for name, notes in self.voices:
+            if notes:
+                in_ticks, ticks = _in_ticks(notes)
+                voices.append(_Voice(name, untie(in_ticks), ticks))
         if not voices:
             only_drums = self.lost["unpitched notes"] > 0
             raise BadMusic(
                 "holds drums and no note with a pitch" if only_drums else "holds no note"
             )
         if self.by_height:
-            voices.sort(key=lambda voice: -_mean_pitch(voice[1]))
-        for _, notes in voices:
-            for note in notes:
+            voices.sort(key=lambda voice: -_mean_pitch(voice.notes))
+        for voice in voices:
+            for note in voice.notes:
                 if note.start < 0 or note.length < 0 or not 0 <= note.pitch <= 127:
                     raise BadMusic("holds a note before it begins, or outside of MIDI's pitches")
         return voices
@@ -205,7 +234,21 @@ class Draft:
         return kept
 
 
-def _mean_pitch(notes: Sequence[Raw]) -> float:
+def _in_ticks(notes: Sequence[Raw]) -> tuple[list[_InTicks], int]:
+    """Notes in the longest tick of which all their times are whole numbers, and how many of it a
+    quarter note has."""
+    denominators = {note.start.denominator for note in notes}
+    denominators.update(note.length.denominator for note in notes)
+    ticks = math.lcm(*denominators)
+    found = []
+    for start, length, pitch, velocity, fermata, tied, tuplet in notes:
+        start_ticks = start.numerator * (ticks // start.denominator)
+        length_ticks = length.numerator * (ticks // length.denominator)
+        found.append(_InTicks(start_ticks, length_ticks, pitch, velocity, fermata, tied, tuplet))
+    return found, ticks
+
+
+def _mean_pitch(notes: Sequence[_InTicks]) -> float:
     return sum(note.pitch for note in notes) / len(notes)
 
 
@@ -230,8 +273,13 @@ def lost_of(counts: Mapping[str, int], per_quarter: int) -> str:
 
 def step_of(time: Fraction, per_quarter: int) -> int:
     """The step that is nearest to a time in quarter notes; of two the later."""
-    # time * per_quarter + 1/2, rounded down, in whole numbers
-    return (2 * time.numerator * per_quarter + time.denominator) // (2 * time.denominator)
+    return _nearest_step(time.numerator, time.denominator, per_quarter)
+
+
+def _nearest_step(time: int, ticks: int, per_quarter: int) -> int:
+    """As `step_of`, of a time in ticks. ticks: of a quarter note."""
+    # time / ticks * per_quarter + 1/2, rounded down, in whole numbers
+    return (2 * time * per_quarter + ticks) // (2 * ticks)
 
 
 def _changes(items: Iterable) -> tuple:
@@ -261,10 +309,10 @@ def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> l
     return bars
 
 
-def untie(notes: list[Raw]) -> list[Raw]:
+def untie(notes: list[Timed]) -> list[Timed]:
     """By start and pitch, tied notes made one."""
-    joined: list[Raw] = []
-    ending: dict[tuple[int, Fraction], list[int]] = {}  # pitch, time -> which of `joined` end then
+    joined: list[Timed] = []
+    ending: dict[tuple[int, Fraction | int], list[int]] = {}  # pitch, time -> which end then
     for note in sorted(notes):
         before = ending.get((note.pitch, note.start)) if note.tied else None
         if before:
@@ -283,24 +331,24 @@ def untie(notes: list[Raw]) -> list[Raw]:
 
 
 class _Placed(NamedTuple):
-    """step: where a note starts on the grid; end: where it ends exactly."""
+    """step: where a note starts on the grid; end: where it ends exactly, in ticks."""
 
     step: int
-    end: Fraction
-    raw: Raw
+    end: int
+    raw: _InTicks
 
 
-def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[Note, ...]:
-    """A voice, notes by start, on the grid; counts what it loses."""
+def _place(voice: _Voice, per_quarter: int, counts: Counter[str]) -> tuple[Note, ...]:
+    """A voice on the grid; counts what it loses."""
+    _, notes, ticks = voice
     placed: list[_Placed] = []
     counts["notes"] += len(notes)
+    counts["tuplets"] += sum(raw.tuplet for raw in notes)
+    counts["notes moved"] += sum(_moves(raw, ticks, per_quarter) for raw in notes)
     for raw in notes:
-        end = raw.start + raw.length
-        new = _Placed(step_of(raw.start, per_quarter), end, raw)
-        on_grid = _is_step(raw.start, per_quarter) and _is_step(end, per_quarter)
-        counts["tuplets"] += raw.tuplet
-        counts["notes moved"] += not on_grid or not raw.length
-        alone = not placed or placed[-1].step != new.step
+        step = _nearest_step(raw.start, ticks, per_quarter)
+        new = _Placed(step, raw.start + raw.length, raw)
+        alone = not placed or placed[-1].step != step
         rival = None if alone else _rival(placed, new)
         if rival is None:
             placed.append(new)
@@ -312,13 +360,16 @@ def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[No
             placed[rival] = new
     on_steps = []
     for step, end, raw in placed:
-        length = max(1, step_of(end, per_quarter) - step)
+        length = max(1, _nearest_step(end, ticks, per_quarter) - step)
         on_steps.append(Note(step, length, raw.pitch, raw.velocity, raw.fermata))
     return tuple(sorted(on_steps))
 
 
-def _is_step(time: Fraction, per_quarter: int) -> bool:
-    return time.numerator * per_quarter % time.denominator == 0
+def _moves(raw: _InTicks, ticks: int, per_quarter: int) -> bool:
+    """Whether a note begins or ends between steps, or has no length."""
+    begins_between = raw.start * per_quarter % ticks != 0
+    ends_between = (raw.start + raw.length) * per_quarter % ticks != 0
+    return begins_between or ends_between or not raw.length
 
 
 def _rival(placed: Sequence[_Placed], new: _Placed) -> int | None:

@@ -3,11 +3,14 @@ its voices are led badly."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from genwright.contents.music.descriptors import descriptors, histograms, key_of
 from genwright.contents.music.figures import DESCRIBED, FAULTS, FRAMES, frames_of
 from genwright.contents.music.score import Score
+from genwright.contents.music.shared import OfScores
 from genwright.contents.music.voice_floors import changed
 from genwright.contents.music.voice_leading import faults, marks
 from genwright.core.content import Measure, Sample, add_measures
@@ -15,13 +18,24 @@ from genwright.core.content import Measure, Sample, add_measures
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 
 
+def _described(scores: Sequence[Score]) -> list[dict[str, float]]:
+    return [descriptors(score) for score in scores]
+
+
+descriptors_of = OfScores(_described)
+
+
 def described(name: str) -> Measure:
     """A descriptor of `descriptors.py`."""
 
-    def of(sample: Sample) -> float:
-        return descriptors(sample.content)[name]
+    def of_all(samples: Sequence[Sample]) -> list[float]:
+        return [row[name] for row in descriptors_of(samples)]
 
-    return Measure(name, of, DESCRIBED[name], counted="pieces", detail="the mean over pieces")
+    def of(sample: Sample) -> float:
+        return of_all([sample])[0]
+
+    detail = "the mean over pieces"
+    return Measure(name, of, DESCRIBED[name], counted="pieces", detail=detail, of_all=of_all)
 
 
 def fault_rate(name: str) -> Measure:

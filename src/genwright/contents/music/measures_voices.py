@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from genwright.contents.music.figures import frames_of
-from genwright.contents.music.progressions import chord_changes
+from genwright.contents.music.progressions import ChordChange, chord_changes
 from genwright.contents.music.score import REST, Score
 from genwright.contents.music.shared import OfScores
 from genwright.contents.music.voice_leading import (
@@ -146,21 +146,35 @@ def fermatas_per_64(sample: Sample) -> float:
 # ---- chords
 
 
-def common_share(sample: Sample) -> float:
+def _judged(scores: Sequence[Score]) -> list[list[ChordChange]]:
+    """The chord changes of each piece that the table says anything about."""
+    return [[change for change in chord_changes(score) if change.judged] for score in scores]
+
+
+judged_of = OfScores(_judged)
+
+
+def common_shares(samples: Sequence[Sample]) -> list[float]:
     """The share of chord changes between degrees of the key that are common practice."""
-    score: Score = sample.content
-    judged = [change.common for change in chord_changes(score) if change.judged]
-    return float(np.mean(judged)) if judged else math.nan
+    found = []
+    for changes in judged_of(samples):
+        common = [change.common for change in changes]
+        found.append(float(np.mean(common)) if common else math.nan)
+    return found
+
+
+def common_share(sample: Sample) -> float:
+    """`common_shares` of one piece."""
+    return common_shares([sample])[0]
 
 
 def uncommon_changes(samples: Sequence[Sample]) -> list[Parts]:
     """1 at each chord change between degrees of the key that is none of common practice, where it
     is heard whole, in the lowest voice."""
     found = []
-    for sample in samples:
+    for sample, changes in zip(samples, judged_of(samples), strict=True):
         score: Score = sample.content
         lowest = max(0, len(score.voices) - 1)
-        changes = [change for change in chord_changes(score) if change.judged]
         found.append({(change.step, lowest): 1.0 for change in changes if not change.common})
     return found
 
@@ -174,6 +188,14 @@ add_measures(
     _of_parts("rests", rests, "sixteenths", "near", "in which a voice rests"),
     Measure("authentic cadences", authentic_share, "share", "near", "pieces", "of fermatas"),
     Measure("fermatas", fermatas_per_64, "per 64 frames", "near", "pieces"),
-    Measure("common chord changes", common_share, "share", "near", "pieces", CHORD_DETAIL),
+    Measure(
+        "common chord changes",
+        common_share,
+        "share",
+        "near",
+        "pieces",
+        CHORD_DETAIL,
+        of_all=common_shares,
+    ),
     _of_parts("uncommon chord changes", uncommon_changes, "changes", "lower", CHORD_DETAIL),
 )

@@ -160,13 +160,13 @@ def _encoded(
     counts = readings.counts
     for (name, score), values in zip(readings.pieces, known, strict=True):
         try:
-            encoded = np.array(codec.encode(score), np.int32)
+            encoded = codec.encode(score)
         except GenwrightError as problem:
             bad.append(f"{name}: {problem.what}")
             continue
-        counts["notes that the codec loses"] += codec.lost_notes(score)
+        counts["notes that the codec loses"] += codec.lost_notes(score, encoded)
         room = codec.transposition_range(score)
-        tokens.append(encoded)
+        tokens.append(np.array(encoded, np.int32))
         rows.append([name, len(encoded), room, dict(_taken(values, codec))])
         scores.append(score)
     facts = {
