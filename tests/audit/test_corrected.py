@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged import APART, judge_of, judged_of
 
-from genwright.audit.corrected import confusion, corrected, on_simplex
+from genwright.audit.corrected import (
+    confusion,
+    corrected,
+    on_simplex,
+    told_groups,
+)
 from genwright.audit.groups import Grouping
 from genwright.audit.judged import judged_samples
 from genwright.audit.shift import appearance_shift
@@ -268,3 +273,33 @@ def test_a_warning_says_how_large_the_shift_is_and_whether_it_matters():
     assert "look very unlike" in large and "not to be trusted" in large
     auc = float(large.partition("AUC ")[2][:4])
     assert auc > float(small.partition("AUC ")[2][:4]) + 0.1
+
+
+def judge_of_which_one_group_is_not_told(seed: int) -> tuple[Judge, np.random.Generator]:
+    """Of three groups; the last one's held-out examples are of four clusters, of which three are
+    judged to be of any group."""
+    dice = np.random.default_rng(seed)
+    truth = np.repeat([0, 1, 2], [200, 200, 40])
+    judged = 0.05 + 0.85 * np.eye(3)[truth]
+    clusters = np.arange(len(truth))
+    clusters[truth == 2] = 1000 + np.arange(40) // 10
+    judged[np.isin(clusters, (1000, 1001, 1002))] = [0.36, 0.36, 0.28]
+    judged += dice.normal(0, 0.01, judged.shape)
+    return Judge(("a", "b", "c"), lambda samples: judged, "planted", truth, judged, clusters), dice
+
+
+def test_a_group_that_is_not_told_leaves_the_others() -> None:
+    judge, dice = judge_of_which_one_group_is_not_told(0)
+    assert told_groups(judge) == ("a", "b")
+    drawn = np.repeat([0, 1], [60, 140])
+    rows = 0.05 + 0.85 * np.eye(3)[drawn] + dice.normal(0, 0.01, (200, 3))
+    found = {each.group: each for each in corrected(rows, judge)}
+    assert (found["c"].low, found["c"].high) == (0, 1), "nothing is said of it"
+    for group, share in (("a", 0.3), ("b", 0.7)):
+        assert found[group].low <= share <= found[group].high
+        assert found[group].high - found[group].low < 0.3
+    grouping = Grouping("kind", "what the data say", None)
+    planted = replace(judge, of=lambda samples: rows)
+    own = judged_samples(grouping, planted, [Sample(None)] * 200, ["a", "b", "c"])
+    assert [share.group for share in own.shares] == ["a", "b"]
+    assert sum(share.share for share in own.shares) == pytest.approx(1)

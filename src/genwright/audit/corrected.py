@@ -13,6 +13,9 @@ it makes of real held-out examples, whose groups are known, says how to undo tha
    as many samples, and of M, from as many held-out examples of each group; both by cluster. For two
    groups it is Fieller's interval (1954), and for a classifier that is never wrong Wilson's.
    t: Student's quantile, with degrees of freedom of both parts (Satterthwaite, 1946).
+4. A group of which held-out examples do not tell how it is judged (few clusters, or as often judged
+   to be another) is not told apart: of its share nothing is said. The others keep their shares, and
+   their intervals hold what it may add to them.
 
 It holds only if 2 does. `appearance_shift` (audit/shift.py) looks for signs that it does not.
 """
@@ -27,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genwright.core.errors import GenwrightError
-from genwright.core.groups import Judge
+from genwright.core.groups import NONE, Judge
 from genwright.evaluation.intervals import FEWEST, LEVEL
 from genwright.evaluation.probabilities import t_quantile
 
@@ -82,13 +85,16 @@ def corrected(
     groups = judge.groups
     matrix = confusion(judge)
     inverse = inverse_of(groups, matrix)
+    told = told_apart(groups, matrix, inverse)
     mean = given.mean(0)  # (groups,)
     estimates = inverse @ mean  # unbiased, may leave 0 to 1
     inside = on_simplex(estimates)
     sizes = Sampled(len(given), *clustering(given, mean, own_clusters))
     found = []
     for place, group in enumerate(groups):
-        low, high = _limits(place, estimates, inside, matrix, inverse, sizes, level)
+        low, high = 0.0, 1.0
+        if group in told:
+            low, high = _limits(place, estimates, inside, matrix, inverse, sizes, level)
         share = float(inside[place])
         found.append(
             Corrected(
@@ -161,7 +167,13 @@ def check_correctable(judge: Judge) -> None:
     """Raises GenwrightError for a judge whose counts cannot be corrected: of a group with too few
     held-out examples, or at chance. One without any held-out examples is not corrected at all."""
     if judge.truth is not None and len(judge.truth):
-        inverse_of(judge.groups, confusion(judge))
+        told_groups(judge)
+
+
+def told_groups(judge: Judge) -> tuple[str, ...]:
+    """The groups that a judge tells apart. Raises GenwrightError as `check_correctable`."""
+    matrix = confusion(judge)
+    return told_apart(judge.groups, matrix, inverse_of(judge.groups, matrix))
 
 
 def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
@@ -174,20 +186,26 @@ def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 def inverse_of(groups: Sequence[str], matrix: Matrix) -> np.ndarray:
     """(groups, groups) that turns judged shares into true ones. Raises GenwrightError where the
-    matrix, as far as it is known, has none."""
+    matrix, as far as it is known, has none: where fewer than two groups are told apart."""
     try:
         inverse = np.linalg.inv(matrix.means.T)
     except np.linalg.LinAlgError:
         raise _at_chance(groups, groups) from None
-    confused = []
+    told = told_apart(groups, matrix, inverse)
+    if not [group for group in told if group != NONE] or len(told) < 2:
+        raise _at_chance(groups, [group for group in groups if group not in told])
+    return inverse
+
+
+def told_apart(groups: Sequence[str], matrix: Matrix, inverse: np.ndarray) -> tuple[str, ...]:
+    """The groups of whose shares something is known, however the samples are made up."""
+    told = []
     for group, row in zip(groups, inverse, strict=True):
         # the variance that an error of each group's mean gives to this share, if all were of it
         own = np.einsum("h,ghk,k->g", row, matrix.errors, row)
-        if not np.isfinite(own).all() or CERTAIN * math.sqrt(own.max()) >= 1:
-            confused.append(group)
-    if confused:
-        raise _at_chance(groups, confused)
-    return inverse
+        if np.isfinite(own).all() and CERTAIN * math.sqrt(own.max()) < 1:
+            told.append(group)
+    return tuple(told)
 
 
 def _at_chance(groups: Sequence[str], confused: Sequence[str]) -> GenwrightError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genwright.audit.among import corrected_among
+from genwright.audit.corrected import told_groups
 from genwright.audit.groups import Grouping, Labels, counted, groups_in, without_none
 from genwright.audit.shift import Shift, appearance_shift
 from genwright.core.content import Sample
@@ -52,6 +53,8 @@ def judged_samples(
         warning = f"{grouping.name}: nothing is held out, so the judge's counts are not corrected"
         return Judged(labels, counts, shares(counts), judge.how, [warning])
     try:
+        told = told_groups(judge)
+        groups = tuple(name for name in groups if name in told)
         found = corrected_among(probabilities, judge, groups)
     except GenwrightError as problem:
         raise GenwrightError(

@@ -249,8 +249,8 @@ def _left_out(own: GroupsFound, groups: Sequence[str]) -> list[str]:
         named += f" and {len(rare) - 8} more"
     part = sum(share.share for share in rare)
     return [
-        f"{own.grouping}: {named} ({part:.1%} of the data) are too rare to be recognised in"
-        " samples; what is said of these is among the other groups"
+        f"{own.grouping}: {named} ({part:.1%} of the data) are too rare, or judged too unlike one"
+        " another, to be recognised in samples; what is said of these is among the other groups"
     ]
 
 

@@ -151,7 +151,8 @@ def _network(
 ) -> tuple[Network, str]:
     """The network that recognises them, from the cache or trained now, and its name."""
     shape = pictures.codec.space.shape
-    name = digest_of(VERSION, SEED, pictures.own_digest, shape, dict(recognised))[:12]
+    known_by = (pictures.own_digest, shape, dict(recognised), _seen(pictures))
+    name = digest_of(VERSION, SEED, *known_by)[:12]
     root = cache_folder(pictures.settings.cache) / "judges"
     weights = root / f"{name}.safetensors"
     columns = sum(len(values) for values in recognised.values())
@@ -175,10 +176,14 @@ def _trained(pictures: ImagesDataset, recognised: Mapping[str, tuple[str, ...]])
         kept = truth[name] >= 0
         table[numbers[kept], columns.start + truth[name][kept]] = 1
     labelled = Split(numbers, train.take, train.name, table)
-    seen = min(MOST, max(LEAST, EPOCHS * len(numbers)))
     single = dict.fromkeys(recognised, True)
     shape = pictures.codec.space.shape
-    return fit(labelled, shape, recognised, single, seen, pictures.unit, SEED)
+    return fit(labelled, shape, recognised, single, _seen(pictures), pictures.unit, SEED)
+
+
+def _seen(pictures: ImagesDataset) -> int:
+    """How many pictures the judge is shown."""
+    return min(MOST, max(LEAST, EPOCHS * int((~_apart(pictures)).sum())))
 
 
 def _guessed(
