@@ -368,7 +368,7 @@ def test_an_earlier_audit_is_kept_beside_the_newest(folder: Path, run: Path) -> 
     of_two = page.read_bytes()
     api_audit.audit_compare(place, place)
     assert (page.with_name("audit-compared.1.html")).read_bytes() == of_two
-    from genwright.audit.card_facts import audits_of
+    from genwright.audit.card_audits import audits_of
 
     assert [audit.samples for audit in audits_of(place)] == [8]
 

@@ -347,6 +347,21 @@ def test_an_audit_is_shown_by_group(pictures, tmp_path):
                 "warnings": ["the judge is unsure"],
             }
         ],
+        "crossed": [
+            {
+                "names": ["tone", "gender"],
+                "how": "each is counted by its rule",
+                "corrected": True,
+                "cells": [
+                    {
+                        "groups": ["dark", "woman"],
+                        "data": share("dark × woman", 3, 24),
+                        "samples": share("dark × woman", 1, 8, True),
+                        "difference": {"value": 0.0, "low": -0.2, "high": 0.2},
+                    }
+                ],
+            }
+        ],
     }
     path = folder / "step-00000002-ema.json"
     path.write_text(json.dumps(found))
@@ -358,7 +373,11 @@ def test_an_audit_is_shown_by_group(pictures, tmp_path):
         assert light["samples"] is None and light["data"]["count"] == 18
         assert audit["remarks"] == ["few samples", "the judge is unsure"]
         assert model["factors"]["audited"] == ["tone"]
+        (crossed,) = audit["intersections"]
+        assert crossed["groupings"] == ["tone", "gender"] and crossed["corrected"]
+        assert crossed["rows"][0]["group"] == "dark × woman" and crossed["rows"][0]["too_few"]
         text = Page(page).text
+        assert "Intersections of tone and gender: 1 combination" in text
         assert "25.0% (10.0% to 90.0%)" in text and "+25.0% (-10.0% to +60.0%)" in text
         assert "too few to speak of" in text and "not measured" in text
         path.write_text('{"groups": [1]}')

@@ -8,8 +8,8 @@ import pytest
 from pair_folders import crows_file, folder_of, wino_files
 from test_audits import folder, run  # noqa: F401 - fixtures
 
-from genwright import api_audit
-from genwright.audit.card_facts import audits_of
+from genwright import api_audit, api_card
+from genwright.audit.card_audits import audits_of
 from genwright.audit.page_pairs import BEGIN, END
 from genwright.core.errors import GenwrightError
 
@@ -96,3 +96,21 @@ def test_nothing_is_kept_in_a_hugging_face_folder(tmp_path: Path) -> None:
     api_audit.audit_pairs(place, crows_file(tmp_path / "crows_pairs.csv"))
     assert sorted(path.name for path in place.iterdir()) == before
     assert api_audit.page_of_pairs(place) is None
+
+
+def test_pairs_stand_on_the_card_of_a_run(mine: Path, swaps: Path, tmp_path: Path) -> None:
+    api_card.card(mine, output=tmp_path / "plain")
+    plain = json.loads((tmp_path / "plain" / "model-card.json").read_text(encoding="utf-8"))
+    assert "pairs_of_sentences" not in plain["quantitative_analyses"]
+
+    found = api_audit.audit_pairs(mine, crows_file(tmp_path / "crows_pairs.csv"))
+    api_audit.audit_gaps(mine, swaps)
+    api_card.card(mine, output=tmp_path / "card")
+    kept = json.loads((tmp_path / "card" / "model-card.json").read_text(encoding="utf-8"))
+    pairs, gaps = kept["quantitative_analyses"]["pairs_of_sentences"]
+    assert (pairs["measured"], gaps["measured"]) == ("pairs", "gaps")
+    assert pairs["rates"][0]["share"] == found.rates[0].share
+    (page,) = (tmp_path / "card").glob("*.html")
+    html = page.read_text(encoding="utf-8")
+    assert f"<b>{found.rates[0].share:.1%}</b>" in html
+    assert "take them for a second opinion" in html

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genwright.audit.card_audits import Audit, audits_of
 from genwright.audit.card_places import plain_settings, without_places
-from genwright.audit.kept import FOLDER, is_newest
-from genwright.core.errors import GenwrightError
+from genwright.audit.page_pairs import KeptPairs, kept_pairs
 from genwright.core.files import read_json
 from genwright.reporting.provenance import own_description, trained_on
 from genwright.runs.checkpoint_figures import Evaluation, latest
@@ -24,29 +24,6 @@ MANIFEST = "manifest.json"  # of a checkpoint: SHA-256 of each file
 SPLITS = {"train": "training", "held_out": "held out"}  # of a summary, and in words
 # of a summary, what is said elsewhere on a card
 SAID = ("train", "held_out", "attributes", "skipped", "remarks", "licence")
-
-
-@dataclass(frozen=True)
-class GroupShare:
-    """A group in an audit, with its shares and intervals; None where there is none. too_few: fewer
-    examples or samples than a rate can be told from."""
-
-    grouping: str
-    group: str
-    data: Mapping[str, float] | None
-    samples: Mapping[str, float] | None
-    difference: Mapping[str, float] | None
-    too_few: bool
-
-
-@dataclass(frozen=True)
-class Audit:
-    """An audit that lies in a run's folder. samples: how many; at: which checkpoint, in words."""
-
-    at: str
-    samples: int
-    rows: Sequence[GroupShare]
-    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +60,7 @@ class RunFacts:
     rewards: Sequence[Mapping[str, Any]]
     earned: tuple[float, float] | None
     audits: Sequence[Audit] = field(default_factory=list)
+    pairs: Sequence[KeptPairs] = ()
 
     @property
     def examples(self) -> int:
@@ -134,6 +112,7 @@ def facts_of(run: Run) -> RunFacts:
         rewards=plain_settings(objective.get("rewards") or []),
         earned=_earned(records),
         audits=audits_of(run.folder),
+        pairs=kept_pairs(run.folder),
     )
 
 
@@ -199,59 +178,3 @@ def _earned(records: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
         return None
     few = max(1, len(rewards) // 10)
     return math.fsum(rewards[:few]) / few, math.fsum(rewards[-few:]) / few
-
-
-# ---- audits
-
-
-def audits_of(folder: Path) -> list[Audit]:
-    """The audits in a run's folder, by name: of each choice of groups the newest. Raises
-    GenwrightError for a file that holds none."""
-    found = []
-    for path in sorted((folder / FOLDER).glob("step-*.json")):
-        if not is_newest(path):
-            continue
-        remedy = "delete it, and run genwright audit run again"
-        values = read_json(path.read_text(encoding="utf-8"), path, remedy)
-        try:
-            found.append(_audit(values))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise GenwrightError(f"{path} is no audit of a run", remedy) from None
-    return found
-
-
-def _audit(values: Mapping[str, Any]) -> Audit:
-    rows: list[GroupShare] = []
-    for grouping in values["groups"]:
-        rows += _rows(str(grouping["grouping"]), grouping)
-    remarks = [without_places(str(text)) for text in values.get("remarks", ())]
-    for grouping in values["groups"]:
-        remarks += [without_places(str(text)) for text in grouping.get("warnings", ())]
-    at = f"step {int(values['step']):,}, {values['weights']} weights"
-    return Audit(at, int(values.get("samples", 0)), rows, remarks)
-
-
-def _rows(name: str, grouping: Mapping[str, Any]) -> list[GroupShare]:
-    """The groups of one grouping: of data, of samples, and how they differ."""
-    of_data = _shares(grouping.get("data"))
-    of_samples = _shares(grouping.get("samples"))
-    differences = {}
-    for each in grouping.get("amplified") or ():
-        of_data.setdefault(each["group"], each["data"])
-        of_samples.setdefault(each["group"], each["samples"])
-        differences[each["group"]] = each["difference"]
-    rows = []
-    for group in dict.fromkeys([*of_data, *of_samples]):
-        shares = [of_data.get(group), of_samples.get(group)]
-        too_few = any(share is not None and bool(share.get("small")) for share in shares)
-        rows.append(
-            GroupShare(name, str(group), shares[0], shares[1], differences.get(group), too_few)
-        )
-    return rows
-
-
-def _shares(found: Mapping[str, Any] | None) -> dict[str, Mapping[str, float]]:
-    """group -> its share, of what was found in one set."""
-    if not found:
-        return {}
-    return {str(each["group"]): each for each in found["shares"]}

@@ -47,7 +47,11 @@ def model_card(facts: RunFacts, answers: Answers) -> dict[str, Any]:
         "metrics": _metrics(facts),
         "evaluation_data": _evaluation_data(facts),
         "training_data": _training_data(facts, answers),
-        "quantitative_analyses": {"figures": _figures(facts), "groups": _groups(facts)},
+        "quantitative_analyses": {
+            "figures": _figures(facts),
+            "groups": _groups(facts),
+            **_pairs(facts),
+        },
         "ethical_considerations": {
             "stated": answers.of("ethical_considerations"),
             "personal_and_sensitive_information": answers.of("personal_sensitive_information"),
@@ -187,6 +191,13 @@ def _groups(facts: RunFacts) -> Any:
     if not facts.audits:
         return NOT_AUDITED
     return [asdict(audit) for audit in facts.audits]
+
+
+def _pairs(facts: RunFacts) -> dict[str, Any]:
+    """What was measured on pairs of sentences; nothing of a run that was not."""
+    if not facts.pairs:
+        return {}
+    return {"pairs_of_sentences": [{"measured": each.kind, **each.found} for each in facts.pairs]}
 
 
 def caveats(facts: RunFacts) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.audit.card_answers import OF_BOTH, OF_DATA, PREFIX, QUESTIONS, Answers, Unknown
+from genwright.audit.card_audits import Audit, GroupShare, Intersection
 from genwright.audit.card_corpus import (
     LABELS,
     CorpusFacts,
@@ -18,7 +19,8 @@ from genwright.audit.card_corpus import (
     dropped,
     measured_of_corpus,
 )
-from genwright.audit.card_facts import Audit, GroupShare, RunFacts
+from genwright.audit.card_facts import RunFacts
+from genwright.audit.page_pairs import SECONDARY
 from genwright.data.cache import SPLITS
 from genwright.recipe.yaml_text import write_yaml
 from genwright.reporting import page
@@ -182,6 +184,7 @@ def run_page(
         heading_of(7, "Quantitative analyses"),
         _figures(facts, card["quantitative_analyses"]["figures"]),
         _audits(facts, card["quantitative_analyses"]["groups"]),
+        _pairs(facts),
         heading_of(8, "Ethical considerations"),
         facts_table(card["ethical_considerations"]),
         heading_of(9, "Caveats and recommendations"),
@@ -250,9 +253,29 @@ def _audits(facts: RunFacts, groups: Any) -> Markup:
 
 def _audit(audit: Audit) -> Markup:
     about = f"At {audit.at}, on {audit.samples:,} samples; in brackets intervals of 95%."
+    tables = _shares_table(audit.rows) + joined(_intersection(each) for each in audit.intersections)
+    return HTML.audit(about, tables, audit.remarks)
+
+
+def _shares_table(rows: Sequence[GroupShare]) -> Markup:
     heads = ("grouping", "group", "share in the data", "share in samples", "samples minus data")
-    rows = [_audit_row(row) for row in audit.rows]
-    return HTML.audit(about, plain_table(heads, rows), audit.remarks)
+    return plain_table(heads, [_audit_row(row) for row in rows])
+
+
+def _intersection(crossed: Intersection) -> Markup:
+    names = " and ".join(crossed.groupings)
+    many = "combination" if len(crossed.rows) == 1 else "combinations"
+    summary = f"Intersections of {names}: {len(crossed.rows):,} {many}"
+    note = f"Intervals hold together. {sentence_case(crossed.how)}."
+    return folded(_shares_table(crossed.rows) + soft(note), summary)
+
+
+def _pairs(facts: RunFacts) -> Markup:
+    """What was measured on pairs of sentences; nothing of a run that was not."""
+    if not facts.pairs:
+        return Markup()
+    heading = chapter("On pairs of sentences") + soft(SECONDARY)
+    return heading + joined(each.html for each in facts.pairs)
 
 
 def _audit_row(row: GroupShare) -> list[str]:

@@ -7,6 +7,7 @@ measured."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +67,36 @@ def _shown(folder: Path) -> Path:
     return page.write(path, f"audits of {folder.name}", heading + part)
 
 
-def pairs_part(folder: Path) -> Markup:
-    """All that was measured on pairs of sentences and is kept in a run's folder, between
-    its marks. Raises GenwrightError for a file that is damaged."""
-    parts = []
+@dataclass(frozen=True)
+class KeptPairs:
+    """A file of `audit pairs` or `audit gaps` in a run's folder. kind: "pairs" or "gaps". found:
+    what it holds. html: the same, for a page."""
+
+    kind: str
+    found: Mapping[str, Any]
+    html: Markup
+
+
+def kept_pairs(folder: Path) -> list[KeptPairs]:
+    """All that was measured on pairs of sentences and is kept in a run's folder. Raises
+    GenwrightError for a file that is damaged."""
+    found = []
     for kind, section in (("pairs", _pairs), ("gaps", _gaps)):
         for path in sorted((folder / FOLDER).glob(f"{kind}-*.json")):
             if is_newest(path):
-                parts.append(_read(path, section))
-    body = joined(parts)
+                found.append(_read(path, kind, section))
+    return found
+
+
+def pairs_part(folder: Path) -> Markup:
+    """The same as part of a page, between its marks. Raises GenwrightError."""
+    body = joined(each.html for each in kept_pairs(folder))
     if body:
         body = HTML.part("Language models on pairs of sentences", soft(SECONDARY) + body)
     return BEGIN + body + END
 
 
-def _read(path: Path, section: Callable[[Mapping[str, Any]], Markup]) -> Markup:
+def _read(path: Path, kind: str, section: Callable[[Mapping[str, Any]], Markup]) -> KeptPairs:
     remedy = "delete it, and measure it again"
     try:
         text = path.read_text(encoding="utf-8")
@@ -91,7 +107,7 @@ def _read(path: Path, section: Callable[[Mapping[str, Any]], Markup]) -> Markup:
         html = section(kept)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise GenwrightError(f"{path} is not as this version writes it", remedy) from None
-    return html
+    return KeptPairs(kind, kept, html)
 
 
 def _at(kept: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import genwright
 from commands import command
-from genwright.audit.card_facts import audits_of
+from genwright.audit.card_audits import audits_of
 from genwright.core.content import Sample
 from genwright.core.registry import measures_of
 
