@@ -229,7 +229,10 @@ BARS: dict[str, list[Bar]] = {
         Bar(f"{name}, off the published", off_by(("off", name)), at_most=0.01)
         for name in ("precision", "recall", "density", "coverage")
     ],
-    "demo": [Bar("seconds of the slowest try", ("slowest, seconds",), at_most=180)],
+    "demo": [
+        Bar("seconds of the slowest try", ("slowest, seconds",), at_most=180),
+        Bar("bits above the long run", ("bits above the long run",), at_most=0.05),
+    ],
     "digits_flow": [Bar("accuracy below that of real digits", below_real, at_most=0.02)],
     "earlier_runs": [Bar("commands with another answer", count(("different",)), at_most=0)],
     "emoji": [

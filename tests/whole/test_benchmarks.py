@@ -82,7 +82,7 @@ RUNS: dict[str, list[str]] = {
     "demo": [
         " ".join(
             [
-                "--tries 1 --data TUNEFILES",
+                "--tries 1 --long 0.01 --data TUNEFILES",
                 *SET,
                 "training.threads=1 training.steps=2 data.context=64 data.minimum=2",
                 "model.depth=1 model.width=16 model.heads=1 sampling.max_tokens=40",

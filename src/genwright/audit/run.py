@@ -159,8 +159,7 @@ def audit_run(
     data_target = None if wanted == DATA else wanted
     data = found_in(asked, in_data, of.content, "training data", data_target, of.seed)
     if samples is None:
-        options = {"evenly": evenly} if evenly else {}
-        samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts, **options)
+        samples = _drawn(of, count or SAMPLES, prompts, evenly)
     measured = Measured.of(of, asked, samples, in_data)
     rate = CONDITIONED if conditioned is None else conditioned
     found = []
@@ -189,10 +188,22 @@ def audit_run(
     crossings = crossed_run(asked, by_name, in_data)
     result = _result(of, found, remarks, len(samples), wanted, measured, crossings, prompts)
     result = replace(result, evenly=evenly)
-    kind = KIND if evenly else "step"
-    by = [*names, f"asked for {evenly}"] if evenly else names
-    keep(result.to_json(), run.folder, kept_name(kind, run.step, run.weights, by))
+    keep(result.to_json(), run.folder, _name_of(result, names))
     return result, shown
+
+
+def _drawn(of: Opening, count: int, prompts: Sequence[str], evenly: str) -> list[Sample]:
+    if evenly:
+        return drawn_samples(of.opened, of.content, count, evenly=evenly)
+    return drawn_samples(of.opened, of.content, count, prompts)
+
+
+def _name_of(result: RunAudit, names: Sequence[str]) -> str:
+    """Of an audit's file. names: of its groupings."""
+    if result.evenly:
+        by = [*names, f"asked for {result.evenly}"]
+        return kept_name(KIND, result.step, result.weights, by)
+    return kept_name("step", result.step, result.weights, names)
 
 
 def _taken(samples: Sequence[Sample], numbers: Sequence[int]) -> list[Sample]:
