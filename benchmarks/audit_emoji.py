@@ -13,8 +13,8 @@ they cost: asking for the values in turn, and a balance in training.
 3. All are audited with the same seed, judge and number of samples.
 
 Bars: the distance (total variation) to the target is halved beside the run before; coverage at
-equal n, the mean over tones, is not worse by more than 2 points: than before where nothing was
-trained, than the control's else.
+equal n, the mean over tones that both show often enough, is not worse by more than 2 points: than
+before where nothing was trained, than the control's else.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def measured(a: argparse.Namespace, own: dict) -> dict:
         was, now = (figures[key][name] for key in ("before", "asked in turn"))
         figures[name] = {
             "asked in turn, distance reduced by": reduced(was, now),
-            "asked in turn, coverage lost": round(was["coverage"] - now["coverage"], 4),
+            "asked in turn, coverage lost": coverage_lost(was, now),
         }
     if not a.rounds:
         return figures
@@ -121,10 +121,20 @@ def measured(a: argparse.Namespace, own: dict) -> dict:
         figures[f"round {number}"] = said({"balance": shares, **figures["balanced"]})
     for name in a.groups:
         was, now = (figures[key][name] for key in ("before", "balanced"))
-        lost = figures["control"][name]["coverage"] - now["coverage"]
         figures[name]["distance, reduced by"] = reduced(was, now)
-        figures[name]["coverage, lost beside the control"] = round(lost, 4)
+        lost = coverage_lost(figures["control"][name], now)
+        figures[name]["coverage, lost beside the control"] = lost
     return figures
+
+
+def coverage_lost(was: dict, now: dict) -> float | None:
+    """By how much the mean over groups is lower, over those that both have samples enough of."""
+    before, after = was["coverage, of each"], now["coverage, of each"]
+    both = [group for group in before if group in after]
+    if not both:
+        return None
+    lost = sum(before[group] - after[group] for group in both) / len(both)
+    return round(lost, 4)
 
 
 def reduced(was: dict, now: dict) -> float:
