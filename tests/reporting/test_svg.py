@@ -72,3 +72,15 @@ def test_scale_puts_better_on_the_right():
     assert dot(scale(5.0, {"bigram": 4.0}, {}, falling=True)) == 8, "worse than its floor"
     assert dot(scale(0.6, {"noise": 0.0}, {"text": 1.0})) == pytest.approx(8 + 184 * 0.6, abs=0.1)
     assert scale(1.0, {}, {}) == "" and scale(math.nan, {"a": 1.0}, {}) == ""
+
+
+def test_names_of_floors_stand_above_curves_and_a_small_chart_has_its_label_above():
+    series = [Series("a", [0, 1], [1.0, 2.0])]
+    svg = chart(series, {"bigram": 1.5}, label="not rewarded: a long name of a measure")
+    assert svg.index("<path") < svg.index('class="floor-name"'), "a curve strikes no name through"
+    above = chart(series, label="a label", label_above=True, size=(330, 210))
+    assert "rotate" in svg and "rotate" not in above and ">a label</text>" in above
+
+
+def test_a_scale_on_which_everything_is_equal_shows_no_fault():
+    assert dot(scale(8.0, {}, {"all": 8.0})) == 192

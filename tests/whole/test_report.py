@@ -154,6 +154,35 @@ def test_pictures_are_embedded_and_nothing_else_may_be_shown(tmp_path):
     assert "img-src data:;" in text
 
 
+def test_what_one_sees_at_a_glance_stands_before_curves_and_figures(tmp_path):
+    seen = Section("Pictures", "<p>samples</p>", at_a_glance=True)
+    more = Section("More pictures", "<p>others</p>")
+    _, text = page_of(tmp_path, run_of(sections=[more, seen]))
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert headings[:4] == ["Pictures", "Curves", "Figures", "More pictures"]
+
+
+def test_small_charts_beyond_two_rows_are_folded_those_of_held_out_data_come_first(tmp_path):
+    lines = []
+    for step in (1, 2):
+        lines.append({"step": step, **{f"trained_{i}": float(step) for i in range(7)}})
+        lines.append({"step": step, "held_out": {f"seen_{i}": float(step) for i in range(4)}})
+    _, text = page_of(tmp_path, run_of(records=lines))
+    curves = text[text.index("<h2>Curves</h2>") : text.index("<h2>Figures</h2>")]
+    opened, folded = curves.split("<details>")
+    assert opened.count('class="chart"') == 6 and folded.count('class="chart"') == 5
+    assert "<summary>5 more</summary>" in folded
+    names = re.findall(r'<svg class="chart"[^>]* aria-label="(.*?) by step"', opened)
+    assert names == [*(f"seen {i}" for i in range(4)), "trained 0", "trained 1"]
+
+
+def test_a_fold_hides_more_than_one_chart(tmp_path):
+    lines = [{"step": step, **{f"n{i}": 1.0 for i in range(7)}} for step in (1, 2)]
+    _, text = page_of(tmp_path, run_of(records=lines))
+    curves = text[text.index("<h2>Curves</h2>") : text.index("<h2>Figures</h2>")]
+    assert curves.count('class="chart"') == 7 and "<details>" not in curves
+
+
 def test_what_is_measured_of_samples_has_curves(tmp_path):
     found = [
         {

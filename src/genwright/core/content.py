@@ -328,11 +328,13 @@ def add_measure_kinds(content: str, *known: MeasureKind) -> None:
 
 class Section(NamedTuple):
     """A part of a report. heading: sections of one heading stand together, whichever runs they are
-    of. note: HTML below the heading, said once. html: of this run."""
+    of. note: HTML below the heading, said once. html: of this run. at_a_glance: it is small and
+    says more than any figure, so it stands before the curves."""
 
     heading: str
     html: str
     note: str = ""
+    at_a_glance: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,25 @@ from genwright.reporting.svg import Series, chart, legend
 
 POINTS = 400  # of a curve: more than a screen shows
 SMALL = (330, 210)  # pixels of a small chart
+OPEN = 6  # small charts that stand open: two rows
 NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor", "nearest_floor"}
 LABELS = {
     "rate": "learning rate / its peak",
     "frechet": "Frechet distance",
     "reverse_kl": "reverse KL",
+    "kl": "distance from the model of before, nats a token",
+    "entropy": "entropy, nats a token",
+    "distinct_4": "different 4-grams, share",
+    "length": "length of samples, tokens",
+    "truncated": "samples cut by their length, share",
+    "dead_groups": "questions that teach nothing, share",
+    "nearest": "found in one training example, share",
+}
+# what the beginning of a name says
+BEFORE = {
+    "watched/": "not rewarded: ",
+    "reward/": "reward: ",
+    "gradient_norm/": "gradient norm of ",
 }
 NOTE = "Lines: each step of training. Marks: held-out data, or samples drawn on the way."
 HTML = Templates("genwright.reporting", "curves.html")
@@ -42,16 +56,36 @@ def curves(runs: Sequence[RunData]) -> Markup:
     large = _loss_card(measured)
     cards = []
     for key in _recorded(measured):
-        label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
         is_speed = key.endswith("_per_second")
         drawn = chart(
-            _series(measured, key), _beside(runs, key), label=label, size=SMALL, zero=is_speed
+            _series(measured, key),
+            _beside(runs, key),
+            label=label_of(key),
+            size=SMALL,
+            zero=is_speed,
+            label_above=True,
         )
         if drawn:
             cards.append(HTML.card(drawn, _sizes(runs, key)))
     if not large and not cards:
         return Markup()
-    return HTML.curves(soft(NOTE), large, joined(cards))
+    # a fold of one chart would hide little
+    opened = len(cards) if len(cards) == OPEN + 1 else OPEN
+    return HTML.curves(soft(NOTE), large, joined(cards[:opened]), cards[opened:])
+
+
+def label_of(key: str) -> str:
+    """What was recorded under a name, for a person.
+
+    >>> label_of("watched/RL Tuner key"), label_of("tokens_per_second")
+    ('not rewarded: RL Tuner key', 'tokens a second')
+    """
+    if key in LABELS:
+        return LABELS[key]
+    for start, words in BEFORE.items():
+        if key.startswith(start):
+            return words + key.removeprefix(start)
+    return key.replace("_", " ").replace("per second", "a second")
 
 
 def _measured(run: RunData) -> _Measured:
@@ -77,13 +111,13 @@ def _numbers(record: Mapping[str, Any]) -> Row:
 
 
 def _recorded(measured: Sequence[_Measured]) -> list[str]:
-    """The names of what was recorded, in order: what comes first by a run's lead, then of steps,
-    then of held-out data."""
+    """The names of what was recorded, in order: what comes first by a run's lead, then of samples
+    and held-out data, which say how good a model is, then of steps."""
     names: dict[str, None] = {}
     there = {name for each in measured for row in (*each.steps, *each.held_out) for name in row}
     for each in measured:
         names.update(dict.fromkeys(name for name in each.run.lead.curves if name in there))
-    for rows in [run.steps for run in measured] + [run.held_out for run in measured]:
+    for rows in [run.held_out for run in measured] + [run.steps for run in measured]:
         for row in rows:
             names.update(dict.fromkeys(row))
     return [name for name in names if name not in NO_CURVE and not is_limit(name)]

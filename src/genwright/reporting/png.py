@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from genwright.core.content import Section
 from genwright.core.files import write_whole
 from genwright.reporting.markup import Markup, joined
 
@@ -46,6 +47,17 @@ def write(path: Path, data: bytes) -> Path:
 def figures(found: Sequence[Markup]) -> Markup:
     """Pictures side by side."""
     return FIGURES.format(joined(found))
+
+
+def picture_sections(found: Sequence[Picture]) -> list[Section]:
+    """The first picture at a glance, the others in a section of their own, where there are any."""
+    sections = []
+    shown = [figure(picture) for picture in found]
+    if shown:
+        sections.append(Section("Pictures", figures(shown[:1]), at_a_glance=True))
+    if shown[1:]:
+        sections.append(Section("More pictures", figures(shown[1:])))
+    return sections
 
 
 def figure(picture: Picture) -> Markup:

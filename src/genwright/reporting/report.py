@@ -49,9 +49,10 @@ def _body(runs: Sequence[RunData], title: str) -> Markup:
     for name, run in zip(chips, runs, strict=True):
         parts.append(name + head(run))
     parts += _sections([run.lead.sections for run in runs], chips)
+    parts += _sections([_at_a_glance(run, True) for run in runs], chips)
     parts.append(curves(runs))
     parts.append(figure_table(runs))
-    parts += _sections([run.sections for run in runs], chips)
+    parts += _sections([_at_a_glance(run, False) for run in runs], chips)
     makers: dict[str, Callable[[RunData], Markup]] = {
         "Data": _data,
         "Speed": _speed,
@@ -61,6 +62,11 @@ def _body(runs: Sequence[RunData], title: str) -> Markup:
     for heading, make in makers.items():
         parts.append(headed(heading, Markup(), [make(run) for run in runs], chips))
     return joined([part for part in parts if part], "\n")
+
+
+def _at_a_glance(run: RunData, wanted: bool) -> list[Section]:
+    """The sections of what was sampled that stand before the curves, or those behind."""
+    return [section for section in run.sections if section.at_a_glance == wanted]
 
 
 def _sections(of_runs: Sequence[Sequence[Section]], chips: Sequence[Markup]) -> list[Markup]:

@@ -13,6 +13,8 @@ from genwright.evaluation.figure import number
 from genwright.reporting.markup import Markup, joined
 
 MARGIN = (14, 16, 40, 58)  # top, right, bottom, left, in pixels of the view box
+# likewise, where the label stands above: a small chart has no height for a long one beside it
+MARGIN_BELOW_LABEL = (36, 16, 40, 48)
 COLOURS = 6  # --c0 .. --c5
 
 KEY = Markup('<span><i class="{}" style="background:var(--c{})"></i>{}</span>')
@@ -140,30 +142,39 @@ def chart(
     size: tuple[int, int] = (960, 360),
     zero: bool = False,
     across: str = "step",
+    label_above: bool = False,
 ) -> Markup:
     """An SVG line chart over steps, or what lies `across`. floors: name -> value, horizontal dashed
-    lines with their names on them. label: of the values; `zero`: their axis begins there. Values
-    that are not finite break a curve. An empty string where nothing can be drawn."""
+    lines with their names on them. label: of the values, upright beside their axis, or above the
+    chart; `zero`: their axis begins there. Values that are not finite break a curve. An empty
+    string where nothing can be drawn."""
     series = [one for one in series if any(map(math.isfinite, one.y))]
     if not series:
         return Markup()
     # others have no place
     floors = {name: value for name, value in (floors or {}).items() if math.isfinite(value)}
     low, high = _values_shown(series, floors, zero)
+    top, right, bottom, left = MARGIN_BELOW_LABEL if label_above else MARGIN
     frame = _Frame(
-        left=MARGIN[3],
-        top=MARGIN[0],
-        right=size[0] - MARGIN[1],
-        bottom=size[1] - MARGIN[2],
+        left=left,
+        top=top,
+        right=size[0] - right,
+        bottom=size[1] - bottom,
         low=low,
         high=high,
         first=0.0 if across == "step" else min(min(one.x) for one in series),
         last=max(max(one.x) for one in series),
     )
+    if label_above:
+        named = words("label", 0, 14, label, "start")
+    else:
+        named = UPRIGHT.format((frame.top + frame.bottom) / 2, label)
     parts = [
-        *_axes(frame, label, across),
+        *_axes(frame, across),
+        named,
         *_floors(frame, floors),
         *_curves(frame, series, across),
+        *_floor_names(frame, floors),  # last: a curve would strike them through
     ]
     return drawing(size, f"{label} by {across}", parts)
 
@@ -185,8 +196,8 @@ def _values_shown(
     return least - pad, max(values) + pad
 
 
-def _axes(frame: _Frame, label: str, across: str) -> list[Markup]:
-    """Grid, ticks and labels."""
+def _axes(frame: _Frame, across: str) -> list[Markup]:
+    """Grid, ticks and what lies across."""
     left = frame.left
     right = frame.right
     bottom = frame.bottom
@@ -201,12 +212,20 @@ def _axes(frame: _Frame, label: str, across: str) -> list[Markup]:
         parts.append(words("tick", x, bottom + 18, short(tick)))
     parts.append(line("axis", left, bottom, right, bottom))
     parts.append(words("label", (left + right) / 2, bottom + 35, across))
-    parts.append(UPRIGHT.format((frame.top + bottom) / 2, label))
     return parts
 
 
 def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[Markup]:
-    """Dashed lines with their names on them."""
+    """Dashed lines."""
+    parts = []
+    for value in floors.values():
+        y = frame.y(value)
+        parts.append(line("floor", frame.left, y, frame.right, y))
+    return parts
+
+
+def _floor_names(frame: _Frame, floors: Mapping[str, float]) -> list[Markup]:
+    """Names on the dashed lines."""
     parts = []
     above = -math.inf  # where the last name stands
     for name in sorted(floors, key=floors.__getitem__, reverse=True):
@@ -215,7 +234,6 @@ def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[Markup]:
             above = y - 5
         else:  # below its line, for the name above is too near
             above = y + 13
-        parts.append(line("floor", frame.left, y, frame.right, y))
         text = f"{name} {number(floors[name])}"
         parts.append(words("floor-name", frame.right - 4, above, text, "end"))
     return parts
@@ -277,6 +295,8 @@ def scale(
     low = min(every)
     high = max(every)
     worst, best = (192, 8) if falling else (8, 192)
+    if low == high:  # nothing is better
+        worst = best = 192
     parts = [line("axis", 8, 10, 192, 10)]
     for kind, name, known in marks:
         x = onto(known, low, high, worst, best)

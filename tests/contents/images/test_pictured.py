@@ -58,9 +58,13 @@ def sample_pictures(run, **asked):
 
 def pictures_of(run):
     """The titles of what a report shows."""
-    (section,) = run.kind.sections(run, None)
-    assert section.heading == "Pictures"
-    return re.findall(r"<figcaption><b>(.*?)</b>", section.html)
+    sections = run.kind.sections(run, None)
+    first = sections[0]
+    assert first.heading == "Pictures" and first.at_a_glance
+    assert first.html.count("<img") == 1, "samples alone stand before the curves"
+    assert not any(section.at_a_glance for section in sections[1:])
+    html = "".join(section.html for section in sections)
+    return re.findall(r"<figcaption><b>(.*?)</b>", html)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from genwright.reporting.png import write
 from genwright.runs.run import Run
 from genwright.sampling.drawing import Drawing
 
+TITLE = r"<figcaption><b>(.*?)</b>"
+
 
 @pytest.fixture
 def gan(tmp_path):
@@ -44,6 +46,6 @@ def test_points_are_one_picture_whatever_is_asked(gan):
 def test_a_report_shows_them_and_how_they_came_there(gan, tmp_path):
     for step in (0, 100, 200, 300, 400):
         write(tmp_path / "samples" / f"step-{step:08d}.png", b"step %d" % step)
-    (section,) = gan.kind.sections(gan, None)
-    titles = re.findall(r"<figcaption><b>(.*?)</b>", section.html)
-    assert titles == ["Samples", "Step 0", "Step 200", "Step 400"]
+    first, others = gan.kind.sections(gan, None)
+    assert first.at_a_glance and re.findall(TITLE, first.html) == ["Samples"]
+    assert re.findall(TITLE, others.html) == ["Step 0", "Step 200", "Step 400"]

@@ -22,7 +22,7 @@ from genwright.evaluation.array_watcher import watched_on
 from genwright.evaluation.features import extractor
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.reporting.png import figure, figures
+from genwright.reporting.png import picture_sections
 from genwright.runs.content import SEEN, Content, averaged_words
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class PictureContent(Content):
         return evaluate_images(run, options, counts), []
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
-        """The files of the gallery, side by side; no section where the run has none."""
-        pictures = [figure(picture) for picture in gallery(run)]
-        return [Section("Pictures", figures(pictures))] if pictures else []
+        """The first picture of the gallery, which shows samples, and the others; no section where
+        the run has none."""
+        return picture_sections(gallery(run))
 
     def first_seen(self, first: FirstBatch) -> FirstSeen:
         """The chosen rows as the stream gave them; nothing where the batch holds codes and no

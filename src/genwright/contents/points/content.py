@@ -21,7 +21,7 @@ from genwright.evaluation.distances import mixture
 from genwright.evaluation.features import extractor, of_split
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.reporting.png import Picture, figure, figures, kept_on_the_way, write
+from genwright.reporting.png import Picture, kept_on_the_way, picture_sections, write
 from genwright.runs.content import SEEN, Content, averaged_words
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class PointContent(Content):
         )
         pictures = [Picture("Samples", caption, scatter(samples, real))]
         pictures += kept_on_the_way(run.folder / "samples")
-        return [Section("Pictures", figures([figure(picture) for picture in pictures]))]
+        return picture_sections(pictures)
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> PointWatcher:
         """Draws `samples` points at each evaluation, all of one seed, so that they can be
