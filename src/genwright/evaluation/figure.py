@@ -131,6 +131,19 @@ def shown(value: float, unit: str) -> str:
     return number(value)
 
 
+def with_error(value: float, error: float, unit: str) -> tuple[str, str]:
+    """A mean and its standard error as they are printed: to two figures of the error, for those
+    behind it say nothing of the mean. Shares as always.
+
+    >>> with_error(0.45231, 0.04927, "bars"), with_error(16.93, 0.295, "bars")
+    (('0.452', '0.049'), ('16.93', '0.29'))
+    """
+    if unit == "share" or not (math.isfinite(value) and 0 < error < math.inf):
+        return shown(value, unit), shown(error, unit)
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{digits}f}", f"{error:,.{digits}f}"
+
+
 def marks(values: Mapping[str, float], unit: str) -> str:
     """{"unigram": 5.1, "bigram": 3.9} -> "unigram 5.1, bigram 3.9"."""
     if not values:

@@ -16,7 +16,7 @@ from genwright.core.content import Sample
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE
 from genwright.rewards.floors import noise_samples, real_samples
-from genwright.rewards.measured import Measured, measured
+from genwright.rewards.measured import Measured, error_of, mean_of, measured
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout import Rollouts, rollouts
 from genwright.rewards.user_file import measures_of_run
@@ -54,14 +54,15 @@ class BeforeAfter:
         return len(self.after.samples)
 
 
-def difference(before: Tensor, after: Tensor) -> tuple[float, float]:
-    """The mean of after minus before, and its standard error, over pairs that both have a number;
-    NaN where there are fewer than two."""
+def difference(before: Tensor, after: Tensor, alike: int) -> tuple[float, float]:
+    """The mean of after minus before over pairs that both have a number, and its standard error;
+    NaN where fewer than two questions have such a pair. alike: pairs of one question, side by
+    side."""
     change = after - before
-    change = change[~change.isnan()]
-    if len(change) < 2:
+    error = error_of(change, alike)
+    if math.isnan(error):
         return math.nan, math.nan
-    return float(change.mean()), float(change.std() / math.sqrt(len(change)))
+    return mean_of(change), error
 
 
 def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
@@ -80,11 +81,14 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
         found[name] = _drawn(stream, policy, examples, OF[name])
     real = real_samples(stream, questions, opened.dataset(), split)
     noise = noise_samples(stream, real, run.recipe.seed)
+    # answers of the data stand as often as their question has candidates; other samples once
+    answered = all(question.answer is not None for question in questions)
+    alike = candidates if answered else 1
     return BeforeAfter(
         found[REFERENCE],
         found[MODEL],
-        measured(stream, real, "real data"),
-        measured(stream, noise, "noise"),
+        measured(stream, real, "real data", alike=alike),
+        measured(stream, noise, "noise", alike=alike),
         split,
         candidates,
         stream.reward,
@@ -100,4 +104,4 @@ def _drawn(stream: Rollouts, policy: CausalObjective, examples: Tensor, of: str)
             answers = stream.answers(policy, POSITION, part)
             samples += answers.samples
             ended += answers.ended.tolist()
-    return measured(stream, samples, of, ended)
+    return measured(stream, samples, of, ended, stream.settings.candidates)

@@ -22,7 +22,8 @@ PATIENCE = 10.0  # times the time limit of a step that each measure may take
 class Measured:
     """Some samples. terms: name -> (n,) values without weights, NaN where a measure says nothing.
     watched: likewise, of what is not rewarded. reward: (n,) the weighted sum; NaN where a term of a
-    sample has no value. distinct_4: NaN where nothing was drawn token by token."""
+    sample has no value. distinct_4: NaN where nothing was drawn token by token. alike: so many
+    samples that lie side by side answer one question."""
 
     samples: Sequence[Sample]
     terms: Mapping[str, Tensor]
@@ -30,6 +31,7 @@ class Measured:
     reward: Tensor
     distinct_4: float = math.nan
     truncated: float = math.nan
+    alike: int = 1
 
     @property
     def mean_reward(self) -> float:
@@ -43,12 +45,33 @@ def mean_of(values: Tensor) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
+def error_of(values: Tensor, alike: int) -> float:
+    """The standard error of `mean_of`. alike: so many values that lie side by side are of one
+    question. Those are like each other and say less than as many independent ones, so deviations
+    are summed within a question before they are squared (Liang and Zeger, "Longitudinal data
+    analysis using generalized linear models", 1986). NaN where fewer than two questions have a
+    value."""
+    known = ~values.isnan()
+    count = int(known.sum())
+    questions = int(known.reshape(-1, alike).any(1).sum())
+    if questions < 2:
+        return math.nan
+    deviations = torch.where(known, values - mean_of(values), 0.0)
+    sums = deviations.reshape(-1, alike).sum(1)
+    variance = float(sums.square().sum()) / count**2 * questions / (questions - 1)
+    return math.sqrt(variance)
+
+
 def measured(
-    stream: Rollouts, samples: Sequence[Sample], of: str, ended: Sequence[bool] = ()
+    stream: Rollouts,
+    samples: Sequence[Sample],
+    of: str,
+    ended: Sequence[bool] = (),
+    alike: int = 1,
 ) -> Measured:
     """What the measures of a run give of samples. of: what they are, in words. ended: of samples
     that were drawn token by token, candidates side by side, whether each was over before its length
-    ran out. Raises GenwrightError where a measure fails."""
+    ran out. alike: of `Measured`. Raises GenwrightError where a measure fails."""
     seconds = PATIENCE * stream.settings.rollout.time_limit
     terms = {}
     for name, measure in stream.reward.measures.items():
@@ -57,11 +80,11 @@ def measured(
     watched = stream.measured(samples, of, PATIENCE)
     reward = total(stream.reward.terms, terms)
     if not ended:
-        return Measured(samples, terms, watched, reward)
+        return Measured(samples, terms, watched, reward, alike=alike)
     different, all_of_them = distinct(samples, stream.settings.candidates).sum(0).tolist()
     share = different / all_of_them if all_of_them else math.nan
     truncated = 1 - sum(ended) / len(ended)
-    return Measured(samples, terms, watched, reward, share, truncated)
+    return Measured(samples, terms, watched, reward, share, truncated, alike)
 
 
 def total(terms: Mapping[str, Term], values: Mapping[str, Tensor]) -> Tensor:

@@ -12,15 +12,15 @@ from torch import Tensor
 from genwright.core.content import Mark, Question, Sample, Section, TokenSampler, drawn_sample
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import register
-from genwright.evaluation.figure import Figure, number, shown
+from genwright.evaluation.figure import Figure, number, shown, with_error
 from genwright.objectives.terms import Term
 from genwright.reporting.fragments import soft
 from genwright.reporting.lead import Lead
 from genwright.reporting.markup import Markup, Templates, joined, trusted
-from genwright.rewards.before_after import BeforeAfter, before_after
+from genwright.rewards.before_after import BeforeAfter, before_after, difference
 from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.frontier_points import read_frontier
-from genwright.rewards.measured import Measured, mean_of
+from genwright.rewards.measured import Measured, error_of, mean_of
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
 from genwright.rewards.verdict import gamed, known, moved_away, verdict
@@ -35,8 +35,8 @@ ALARMED = 5  # samples of an alarm that are shown
 HTML = Templates("genwright.rewards", "page.html")
 MEASURED_NOTE = (
     "Measured for this page: model before and after answer the same questions with the same random"
-    " numbers, at temperature 1 from all tokens. ± is a standard error over samples, of the change"
-    " over pairs of them."
+    " numbers, at temperature 1 from all tokens. ± is a standard error, which heeds that samples of"
+    " one question are alike; of the change over pairs of samples."
 )
 PAIRS_NOTE = (
     "The first samples of the first questions, not chosen; left of before, right of after, of the"
@@ -122,12 +122,11 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> Markup:
     """Terms, of real data, before, after, and noise; what is not rewarded and moved away from real
     data; and, folded, what else is measured."""
-    lines = [
-        HTML.row(HTML.reward(), "", _means(_rewards(found), ""), *_change(_rewards(found), ""))
-    ]
+    of_all = _means(found, _rewards(found), "")
+    lines = [HTML.row(HTML.reward(), "", of_all, *_change(found, _rewards(found), ""))]
     for name, term in reward.terms.items():
         values = [state.terms[name] for state in found.states]
-        lines.append(_row(name, _role(term), reward.measures[name].unit, values))
+        lines.append(_row(found, name, _role(term), reward.measures[name].unit, values))
     units = {name: measure.unit for name, measure in kind_of(run).measures.items()}
     moved = moved_away(found)
     others = [name for name in known(found) if name not in moved]
@@ -153,7 +152,7 @@ def _of_states(found: BeforeAfter, lines: Sequence[Markup]) -> Markup:
 def _watched_row(found: BeforeAfter, name: str, units: Mapping[str, str], role: str) -> Markup:
     """units: of the content's measures; a person's own may be missing."""
     values = [state.watched[name] for state in found.states]
-    return _row(name, role, units.get(name, ""), values)
+    return _row(found, name, role, units.get(name, ""), values)
 
 
 def _rewards(found: BeforeAfter) -> list[Tensor]:
@@ -169,44 +168,47 @@ def _role(term: Term) -> str:
     return f"rewarded, weight {number(term.weight)}"
 
 
-def _row(name: str, role: str, unit: str, values: Sequence[Tensor]) -> Markup:
+def _row(found: BeforeAfter, name: str, role: str, unit: str, values: Sequence[Tensor]) -> Markup:
     """values: (n,) of real data, before, after, and noise."""
     label = HTML.label(name, role)
-    return HTML.row(label, unit, _means(values, unit), *_change(values, unit))
+    return HTML.row(label, unit, _means(found, values, unit), *_change(found, values, unit))
 
 
-def _means(values: Sequence[Tensor], unit: str) -> list[Markup]:
-    return [_mean_shown(of, unit) for of in values]
+def _means(found: BeforeAfter, values: Sequence[Tensor], unit: str) -> list[Markup]:
+    means = []
+    for state, of in zip(found.states, values, strict=True):
+        means.append(_mean_shown(of, unit, state.alike))
+    return means
 
 
-def _change(values: Sequence[Tensor], unit: str) -> tuple[str, str]:
-    """How much it changed, with its standard error; nothing of fewer than two pairs."""
+def _change(found: BeforeAfter, values: Sequence[Tensor], unit: str) -> tuple[str, str]:
+    """How much it changed, with its standard error; nothing of fewer than two questions."""
     _, before, after, _ = values
-    change = after - before
-    change = change[~change.isnan()]
-    if len(change) < 2:
+    change, error = difference(before, after, found.candidates)
+    if math.isnan(change):
         return "", ""
-    error = float(change.std()) / math.sqrt(len(change))
-    return _signed(float(change.mean()), unit), shown(error, unit)
+    text, error_text = with_error(change, error, unit)
+    return _signed(change, text), error_text
 
 
-def _mean_shown(values: Tensor, unit: str) -> Markup:
-    """A mean with its standard error, and of how many where that is not all."""
+def _mean_shown(values: Tensor, unit: str, alike: int) -> Markup:
+    """A mean with its standard error, and of how many where that is not all. alike: of
+    `Measured`."""
     known = values[~values.isnan()]
     if not len(known):
         return Markup("-")
-    error = ""
-    count = ""
-    if len(known) > 1:
-        error = shown(float(known.std()) / math.sqrt(len(known)), unit)
-    if len(known) < len(values):
-        count = f"of {len(known):,}"
-    return HTML.mean(shown(float(known.mean()), unit), error, count)
+    error = error_of(values, alike)
+    if math.isnan(error):
+        texts = (shown(mean_of(values), unit), "")
+    else:
+        texts = with_error(mean_of(values), error, unit)
+    count = f"of {len(known):,}" if len(known) < len(values) else ""
+    return HTML.mean(*texts, count)
 
 
-def _signed(value: float, unit: str) -> str:
-    text = shown(abs(value), unit)
-    return f"+{text}" if value >= 0 else f"−{text}"
+def _signed(value: float, text: str) -> str:
+    """A change, whose text has no sign where it is positive."""
+    return f"+{text}" if value >= 0 else text
 
 
 def _whole(found: BeforeAfter) -> list[Markup]:
@@ -218,7 +220,8 @@ def _whole(found: BeforeAfter) -> list[Markup]:
     }
     for name, (before, after) in of_all.items():
         values = [shown(value, "share") for value in (before, after)]
-        lines.append(HTML.whole(name, values, _signed(after - before, "share")))
+        change = _signed(after - before, shown(after - before, "share"))
+        lines.append(HTML.whole(name, values, change))
     return lines
 
 
@@ -239,11 +242,23 @@ def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) ->
     earned = [f"reward {number(float(of.reward[row]))}"]
     for term, values in of.terms.items():
         unit = reward.measures[term].unit
-        earned.append(f"{term} {shown(float(values[row]), unit)}")
+        earned.append(_of_one(term, values, row, unit))
     title = f"{name}: {', '.join(earned)}"
     sample = of.samples[row]
     html = kind_of(run).view.show(sample, marks_of(run, sample, reward)).html
     return HTML.card(title, trusted(html))
+
+
+def _of_one(name: str, values: Tensor, row: int, unit: str) -> str:
+    """What a measure says of one sample, in words: yes or no where it says nothing else of any.
+    values: (n,) of all samples."""
+    value = float(values[row])
+    if math.isnan(value):
+        return f"{name}: nothing to say"
+    known = values[~values.isnan()]
+    if unit == "share" and bool(((known == 0) | (known == 1)).all()):
+        return f"{name}: {'yes' if value else 'no'}"
+    return f"{name} {shown(value, unit)}"
 
 
 def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:

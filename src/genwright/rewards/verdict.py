@@ -1,4 +1,4 @@
-"""What is to be said of a run that learned from rewards, in one sentence."""
+"""What is to be said of a run that learned from rewards, in a few sentences."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from genwright.evaluation.figure import number
+from genwright.evaluation.figure import number, with_error
 from genwright.rewards.alarm import GAMED
 from genwright.rewards.before_after import BeforeAfter, difference
-from genwright.rewards.measured import mean_of
+from genwright.rewards.measured import Measured, error_of, mean_of
 
 SURE = 2.0  # standard errors by which the reward must have changed
 FAR = 3.0  # and by which one of many other measures must have moved away from real data
@@ -21,15 +21,9 @@ HELD_OUT = "held_out"
 
 def verdict(found: BeforeAfter, records: Sequence[Mapping[str, Any]], step: int) -> str:
     """records: of the run. step: of the checkpoint that was measured. Plain text."""
-    parts = [_reward(found)]
-    for more in (_held_out(records, step), _moved(found)):
-        if more:
-            parts.append(more)
-    sentence = parts[-1]
-    if len(parts) > 1:
-        sentence = f"{', '.join(parts[:-1])} and {sentence}"
-    capital = sentence[:1].upper() + sentence[1:]
-    return f"{gamed(records, step)}{capital}."
+    parts = [_reward(found), _fell(found), _held_out(records, step), _moved(found)]
+    sentences = [f"{part[:1].upper()}{part[1:]}." for part in parts if part]
+    return gamed(records, step) + " ".join(sentences)
 
 
 def gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
@@ -54,10 +48,9 @@ def gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
 
 
 def _reward(found: BeforeAfter) -> str:
-    before = found.before.mean_reward
-    after = found.after.mean_reward
-    change, error = difference(found.before.reward, found.after.reward)
-    values = f"from {number(before)} to {number(after)}"
+    change, error = difference(found.before.reward, found.after.reward, found.candidates)
+    before, after = [_mean(of, error) for of in (found.before, found.after)]
+    values = f"from {before} to {after}"
     if not abs(change) > SURE * error:
         what = f"the reward did not change beyond chance ({values})"
     elif change > 0:
@@ -66,8 +59,35 @@ def _reward(found: BeforeAfter) -> str:
         what = f"the reward fell {values}"
     real = found.real.mean_reward
     if math.isfinite(real):
-        what += f", where real data have {number(real)}"
+        what += f"; real data have {_mean(found.real, error)}"
     return what
+
+
+def _mean(of: Measured, error: float) -> str:
+    """The mean reward, to as many figures as the change has."""
+    if not error > 0:
+        return number(of.mean_reward)
+    return with_error(of.mean_reward, error, "")[0]
+
+
+def _fell(found: BeforeAfter) -> str:
+    """The terms that earn less than before, beyond chance, where there are several: what one has
+    won another may have paid."""
+    if found.reward is None or len(found.reward.terms) < 2:
+        return ""
+    fallen = []
+    for name, term in found.reward.terms.items():
+        worth = []
+        for state in (found.before, found.after):
+            earned = [term.worth(value) for value in state.terms[name].tolist()]
+            worth.append(torch.tensor(earned, dtype=torch.float64))
+        change, error = difference(worth[0], worth[1], found.candidates)
+        if change < -SURE * error:
+            fallen.append(name)
+    if not fallen:
+        return ""
+    verb = "earns" if len(fallen) == 1 else "earn"
+    return f"of what is rewarded, {', '.join(fallen)} {verb} less than before"
 
 
 def _held_out(records: Sequence[Mapping[str, Any]], step: int) -> str:
@@ -104,21 +124,10 @@ def moved_away(found: BeforeAfter) -> list[str]:
         before = found.before.watched[name]
         real = mean_of(found.real.watched[name])
         further = abs(mean_of(after) - real) - abs(mean_of(before) - real)
-        error = _error(before, after)
+        error = math.hypot(error_of(before, found.before.alike), error_of(after, found.after.alike))
         if further > FAR * error:
             moved.append((further / error if error else math.inf, name))
     return [name for _, name in sorted(moved, reverse=True)]
-
-
-def _error(before: Tensor, after: Tensor) -> float:
-    """The standard error of the difference of two means; NaN where there is none."""
-    square = 0.0
-    for values in (before, after):
-        known = values[~values.isnan()]
-        if len(known) < 2:
-            return math.nan
-        square += float(known.var()) / len(known)
-    return math.sqrt(square)
 
 
 def _moved(found: BeforeAfter) -> str:
@@ -133,4 +142,7 @@ def _moved(found: BeforeAfter) -> str:
         return f"none of {count} measures that were not rewarded moved away from real data"
     names = ", ".join(moved[:NAMED])
     more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
-    return f"{len(moved)} of {count} measures that were not rewarded moved away: {names}{more}"
+    return (
+        f"{len(moved)} of {count} measures that were not rewarded moved away from real data:"
+        f" {names}{more}"
+    )
