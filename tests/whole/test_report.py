@@ -436,3 +436,24 @@ def test_what_counting_pairs_does_better_is_no_proof_that_nothing_was_learned():
     loss = Figure(LOSS, 2.0, "nats/token", 9, "tokens", floors)
     said = sentence(RunData("run", figures=[loss]))
     assert said.endswith("Counting pairs of tokens needs 1.7, so it knows less than that yet.")
+
+
+def test_figures_of_which_nobody_can_say_how_good_they_are_come_last(tmp_path):
+    wins = Figure("wins", 0.65, "share", 10, "held out", {"untrained": 0.7}, {}, "near")
+    recall = Figure("recall", 0.9, "share", 10, "samples", {"noise": 0.1}, {"real": 1.0}, "higher")
+    _, text = page_of(tmp_path, RunData("gan", figures=[wins, recall]))
+    lines = re.findall(r"<tr><td>(\w+)<small>.*?</tr>", text)
+    assert lines == ["recall", "wins"]
+    of_wins = text[text.index("<tr><td>wins") :].partition("</tr>")[0]
+    assert 'class="scale"' not in of_wins, "its right is no better than its left"
+    assert "<b>65.0%</b> <small>" in of_wins, "per cent need no unit"
+
+
+def test_rows_that_say_nothing_are_left_out():
+    values = {"skipped": [], "remarks": (), "files": 0, "split": False, "path": "", "cache": None}
+    assert list(rows(values)) == [("files", "0"), ("split", "no")]
+
+
+def test_a_long_step_is_in_seconds(tmp_path):
+    page, _ = page_of(tmp_path, run_of(records=[{"step": 1, "loss": 1.0, "seconds": 14.85}]))
+    assert "14.8 s" in page.text and "e+0" not in page.text

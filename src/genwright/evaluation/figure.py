@@ -131,6 +131,11 @@ def shown(value: float, unit: str) -> str:
     return number(value)
 
 
+def unit_beside(unit: str) -> str:
+    """The unit that stands beside a value: none beside a share, which is printed in per cent."""
+    return "" if unit == "share" else unit
+
+
 def with_error(value: float, error: float, unit: str) -> tuple[str, str]:
     """A mean and its standard error as they are printed: to two figures of the error, for those
     behind it say nothing of the mean. Shares as always.

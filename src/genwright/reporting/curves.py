@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genwright.evaluation.figure import EXAMPLE_LOSS, TOKEN_LOSSES, named
+from genwright.evaluation.figure import EXAMPLE_LOSS, TOKEN_LOSSES, named, number
 from genwright.evaluation.group_shares import is_limit
 from genwright.reporting.fragments import soft
 from genwright.reporting.markup import Markup, Templates, joined
@@ -134,7 +134,7 @@ def _loss_card(measured: Sequence[_Measured]) -> Markup:
             continue
         units.add(loss.unit)
         for name, value in loss.floors.items():
-            same = name not in floors or math.isclose(floors[name], value, rel_tol=1e-6)
+            same = name not in floors or number(floors[name]) == number(value)
             floors[name if same else f"{name} ({run.name})"] = value
     label = "loss"
     if len(units) == 1:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from genwright.evaluation.figure import ARROWS, Figure, marks, shown
+from genwright.evaluation.figure import ARROWS, Figure, marks, shown, unit_beside
 from genwright.evaluation.telling import tells_nothing
 from genwright.reporting.fragments import chip, sentence_case, soft
 from genwright.reporting.markup import Markup, Templates, joined
@@ -19,10 +19,14 @@ def figure_table(runs: Sequence[RunData], is_part: bool = False) -> Markup:
     """The figures of some runs; "" where none has any. is_part: of a section."""
     tables = []
     names: dict[tuple[str, str], None] = {}
+    undecided: dict[tuple[str, str], None] = {}
     for run in runs:
         table = {(figure.name, figure.unit): figure for figure in run.figures}
         tables.append(table)
-        names.update(dict.fromkeys(table))
+        for name, figure in table.items():
+            last = figure.direction == "near" and not figure.ceilings
+            (undecided if last else names)[name] = None
+    names.update(undecided)  # last: of these nobody can say how good they are
     if not names:
         return Markup()
     lines = []
@@ -76,13 +80,21 @@ def _cells(figure: Figure, colour: int, detail: str) -> Markup:
             beside.append((kind, marks(values, figure.unit)))
     return HTML.cells(
         value=shown(figure.value, figure.unit),
-        unit=figure.unit,
+        unit=unit_beside(figure.unit),
         count=f"on {figure.count:,} {figure.counted}",
-        scale=scale(figure.value, figure.floors, figure.ceilings, colour, _falls(figure)),
+        scale=_scale(figure, colour),
         beside=beside,
         reason=sentence_case(tells_nothing(figure) or ""),
         detail=detail,
     )
+
+
+def _scale(figure: Figure, colour: int) -> Markup:
+    """A value among its floors and ceilings; "" where neither up nor down is better, for better is
+    on the right."""
+    if figure.direction == "near" and not figure.ceilings:
+        return Markup()
+    return scale(figure.value, figure.floors, figure.ceilings, colour, _falls(figure))
 
 
 def _falls(figure: Figure) -> bool:

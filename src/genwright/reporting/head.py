@@ -5,7 +5,15 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from genwright.evaluation.figure import TOKEN_LOSSES, Figure, marks, named, number, shown
+from genwright.evaluation.figure import (
+    TOKEN_LOSSES,
+    Figure,
+    marks,
+    named,
+    number,
+    shown,
+    unit_beside,
+)
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
 from genwright.reporting.fragments import alarms, sentence_case, soft, tile, tiles
 from genwright.reporting.markup import Markup, Templates, joined
@@ -66,10 +74,11 @@ def sentence(run: RunData) -> str:
     if loss is None:  # several figures, none of which says all
         return _beside_real(run.figures)
     per = "hidden token" if "masked" in loss.name else "token"
-    choices = number(math.exp(min(loss.value, 700)))
+    equal = math.exp(min(loss.value, 700))
+    choices = f"{equal:.3g}" if equal < 100 else number(round(equal))
     text = (
         f"On data it never saw it needs {number(loss.value)} nats a {per}: "
-        f"as unsure as between {choices} equally likely ones"
+        f"as unsure as a choice between {choices} equally likely ones"
     )
     floors = {name: value for name, value in loss.floors.items() if math.isfinite(value)}
     if not floors:
@@ -122,22 +131,30 @@ def _beside_ceilings(figure: Figure) -> str:
 
 def _tiles(run: RunData) -> Markup:
     found = []
-    for figure in _leading(run.figures):
-        found.append(tile(shown(figure.value, figure.unit), figure.name, figure.unit))
-    count = run.sizes.get("parameters")
-    if count:
-        text = short(count) if isinstance(count, int) else str(count)
-        found.append(tile(text, "parameters"))
-    steps = [record for record in run.records if "held_out" not in record and "step" in record]
-    if steps:
-        found.append(tile(f"{steps[-1]['step']:,}", "steps"))
-    seconds = sum(record.get("seconds") or 0 for record in run.records)
-    if seconds:
-        found.append(tile(str(timedelta(seconds=round(seconds))), "of training"))
+    for figure in leading(run.figures):
+        unit = unit_beside(figure.unit)
+        found.append(tile(shown(figure.value, figure.unit), figure.name, unit))
+    for name, text in facts(run).items():
+        found.append(tile(text, name))
     return tiles(found)
 
 
-def _leading(figures: Sequence[Figure]) -> list[Figure]:
+def facts(run: RunData) -> dict[str, str]:
+    """How large a run is and how long it took: name -> text, of what is known."""
+    found = {}
+    count = run.sizes.get("parameters")
+    if count:
+        found["parameters"] = short(count) if isinstance(count, int) else str(count)
+    steps = [record for record in run.records if "held_out" not in record and "step" in record]
+    if steps:
+        found["steps"] = f"{steps[-1]['step']:,}"
+    seconds = sum(record.get("seconds") or 0 for record in run.records)
+    if seconds:
+        found["time of training"] = str(timedelta(seconds=round(seconds)))
+    return found
+
+
+def leading(figures: Sequence[Figure]) -> list[Figure]:
     """The headlines; without any the first that are compared with real data, or the first."""
     telling = []
     for figure in figures:

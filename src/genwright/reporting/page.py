@@ -77,7 +77,7 @@ def rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         name = f"{prefix}{str(key).replace('_', ' ')}"
         if isinstance(value, Mapping):
             yield from rows(value, f"{name} / ")
-        elif value is not None and value != "":
+        elif value not in (None, "", [], ()):
             yield name, plain(value)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from genwright.core.content import Section
 from genwright.core.errors import GenwrightError
 from genwright.reporting import page
+from genwright.reporting.comparison import comparison
 from genwright.reporting.curves import curves
 from genwright.reporting.figure_table import figure_table
 from genwright.reporting.fragments import alarms, chapter, chip, headed, recipe_of, table_of
@@ -45,7 +46,7 @@ def _body(runs: Sequence[RunData], title: str) -> Markup:
     chips = [Markup()]
     if len(runs) > 1:
         chips = [chapter(chip(i, run)) for i, run in enumerate(runs)]
-    parts = [TITLE.format(title), alarms(differences(runs))]
+    parts = [TITLE.format(title), alarms(differences(runs)), comparison(runs)]
     for name, run in zip(chips, runs, strict=True):
         parts.append(name + head(run))
     parts += _sections([run.lead.sections for run in runs], chips)
@@ -102,7 +103,7 @@ def _speed(run: RunData) -> Markup:
     values: dict[str, Any] = {
         "steps": len(steps),
         "training": timedelta(seconds=round(sum(record["seconds"] for record in steps))),
-        "a step, median": f"{seconds * 1e3:.4g} ms",
+        "a step, median": f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1e3:,.4g} ms",
     }
     speeds: dict[str, list[float]] = {}
     for record in steady:
