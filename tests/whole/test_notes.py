@@ -112,6 +112,20 @@ def test_the_line_of_steps_says_that_its_loss_is_smoothed():
     assert live.text({}) == "smoothed loss 1.050"
 
 
+def test_a_line_of_steps_in_a_log_is_one_line_and_the_last_has_nothing_left():
+    log = io.StringIO()
+    live = Live(Console(file=log, width=40), "name", 2, "tokens")
+    live.every = 0.0
+    state = State(weights={}, seed=0)
+    for _ in range(2):
+        state.step += 1
+        live.after_step(state, {"seconds": 2.0, "loss": 1.0, "memory_mb": 512.0})
+    first, last = log.getvalue().splitlines()
+    assert first.startswith("step 1/2: smoothed loss 1.000, 512 MB, ")
+    assert first.endswith(" s left") and len(first) > 40
+    assert last == "step 2/2: smoothed loss 1.000, 512 MB"
+
+
 def test_nothing_but_the_command_prints():
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()

@@ -149,11 +149,11 @@ class Live(Hook):
             )
             return
         each = (now - self.began) / max(1, state.step - self.first)  # seconds of a step
-        left = each * (self.steps - state.step)
-        self.console.print(
-            f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left",
-            highlight=False,
-        )
+        line = f"step {state.step}/{self.steps}: {self.text(record)}"
+        if state.step < self.steps:
+            line += f", {each * (self.steps - state.step):,.0f} s left"
+        # one line, however long: a log is read by programs too
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def _begin(self, step: int, now: float) -> None:
         """Before the first step that is seen, which is not the run's when it was resumed."""
