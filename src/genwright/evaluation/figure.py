@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from genwright.core.content import Direction
 
+SAID_AGAIN = 300  # characters that a clause may take beyond its first place
 ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
 
 # Names by which figures are found again, in reports and by other figures; never by their place or
@@ -186,9 +188,30 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
 
 def details(figures: Sequence[Figure]) -> str:
     """How the figures were measured: a line for each way, after the names of those that it is of,
-    between semicolons, for names may hold commas."""
+    between semicolons, for names may hold commas; then the notes of `noted`."""
+    texts, notes = noted([figure.detail for figure in figures])
     names_of: dict[str, list[str]] = {}
-    for figure in figures:
-        if figure.detail:
-            names_of.setdefault(figure.detail, []).append(figure.name)
-    return "\n".join(f"{'; '.join(names)}: {detail}" for detail, names in names_of.items())
+    for figure, text in zip(figures, texts, strict=True):
+        if text:
+            names_of.setdefault(text, []).append(figure.name)
+    lines = [f"{'; '.join(names)}: {text}" for text, names in names_of.items()]
+    return "\n".join([*lines, *notes])
+
+
+def noted(ways: Sequence[str]) -> tuple[list[str], list[str]]:
+    """How figures were measured, with what would be said again and again in notes: clauses (between
+    semicolons) that together take more than SAID_AGAIN characters. (texts, notes); a text ends with
+    the number of its note, [1]."""
+    clauses = [way.split("; ") for way in ways]
+    times = Counter(clause for each in clauses for clause in dict.fromkeys(each))
+    again = {clause for clause, count in times.items() if len(clause) * (count - 1) > SAID_AGAIN}
+    numbers: dict[tuple[str, ...], int] = {}
+    texts = []
+    for each in clauses:
+        text = "; ".join(clause for clause in each if clause not in again)
+        moved = tuple(clause for clause in each if clause in again)
+        if moved:
+            number = numbers.setdefault(moved, len(numbers) + 1)
+            text = f"{text} [{number}]".strip()
+        texts.append(text)
+    return texts, [f"[{number}] {'; '.join(moved)}" for moved, number in numbers.items()]

@@ -1,8 +1,8 @@
 """The table of a report: every figure beside its floors and ceilings, runs side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from genwright.evaluation.figure import ARROWS, Figure, marks, shown, unit_beside
+from genwright.evaluation.figure import ARROWS, Figure, marks, noted, shown, unit_beside
 from genwright.evaluation.telling import tells_nothing
 from genwright.reporting.fragments import chip, sentence_case, soft
 from genwright.reporting.markup import Markup, Templates, joined
@@ -29,13 +29,16 @@ def figure_table(runs: Sequence[RunData], is_part: bool = False) -> Markup:
     names.update(undecided)  # last: of these nobody can say how good they are
     if not names:
         return Markup()
+    every = [figure for table in tables for figure in table.values()]
+    texts, notes = noted([figure.detail for figure in every])
+    how = {figure.detail: text for figure, text in zip(every, texts, strict=True)}
     lines = []
     for name in names:
-        lines.append(_line([table.get(name) for table in tables]))
+        lines.append(_line([table.get(name) for table in tables], how))
     chips = []
     if len(runs) > 1:
         chips = [chip(index, run) for index, run in enumerate(runs)]
-    return HTML.figures(_checkpoints(runs), chips, joined(lines), is_part)
+    return HTML.figures(_checkpoints(runs), chips, joined(lines), is_part, notes)
 
 
 def _checkpoints(runs: Sequence[RunData]) -> Markup:
@@ -51,8 +54,8 @@ def _checkpoints(runs: Sequence[RunData]) -> Markup:
     return soft(f"{'; '.join(texts)}.")
 
 
-def _line(figures: Sequence[Figure | None]) -> Markup:
-    """One figure of all runs; None: not measured."""
+def _line(figures: Sequence[Figure | None], how: Mapping[str, str]) -> Markup:
+    """One figure of all runs; None: not measured. how: detail -> the same with notes."""
     measured = [figure for figure in figures if figure]
     first = measured[0]
     measured_alike = len({figure.detail for figure in measured}) == 1
@@ -61,13 +64,13 @@ def _line(figures: Sequence[Figure | None]) -> Markup:
         way = UNDECIDED
     about = f"{ARROWS[first.direction]} {way}"
     if measured_alike and first.detail:
-        about += f"; {first.detail}"
+        about += f"; {how[first.detail]}"
     cells = []
     for colour, figure in enumerate(figures):
         if figure is None:
             cells.append(HTML.not_measured())
         else:
-            cells.append(_cells(figure, colour, "" if measured_alike else figure.detail))
+            cells.append(_cells(figure, colour, "" if measured_alike else how[figure.detail]))
     return HTML.line(first.name, about, joined(cells))
 
 
