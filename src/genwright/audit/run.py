@@ -18,7 +18,6 @@ from typing import Any
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked, asked_for
-from genwright.audit.corrected import check_correctable
 from genwright.audit.cut import CutFound
 from genwright.audit.data import found_in
 from genwright.audit.drawn import drawn_samples
@@ -38,7 +37,8 @@ from genwright.audit.groups import (
     labelled,
 )
 from genwright.audit.held_out import HeldOut, mean_of
-from genwright.audit.judged import Judged, judged_samples
+from genwright.audit.judged import Judged
+from genwright.audit.judges import judged_by, judges_of, unrecognised
 from genwright.audit.kept import keep, kept_name
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
@@ -48,7 +48,7 @@ from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
 from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
-from genwright.core.groups import Audited, GroupCounts, Judge
+from genwright.core.groups import GroupCounts
 from genwright.evaluation.intervals import Difference, Share, difference, shares
 from genwright.runs.run import load
 
@@ -148,11 +148,8 @@ def audit_run(
     of = Opening(run, run.kind, run.dataset(), run.opened(), run.recipe.seed)
     asked = groupings(groups, of.content, of.dataset)
     names = [grouping.name for grouping in asked]
-    if wanted is not None and wanted != DATA:
-        check_names(wanted, names)
-    if evenly:
-        check_evenly(of.content, evenly, prompts)
-    judges, refused = _judges(of, asked)
+    _check_request(of, names, wanted, prompts, evenly)
+    judges, refused = judges_of(of, asked)
     if len(refused) == len(asked):
         raise next(iter(refused.values()))
     in_data = labelled(asked, of.content, of.dataset, "train")
@@ -168,9 +165,9 @@ def audit_run(
     shown: list[Shown] = []
     take = partial(_taken, samples)
     for grouping, own in zip(asked, data, strict=True):
-        judged = _judged(grouping, judges, samples, own)
+        judged = judged_by(grouping, judges, samples, own)
         if judged is None:
-            remarks.append(_unrecognised(grouping.name, refused))
+            remarks.append(unrecognised(grouping.name, refused))
             continue
         by_name[grouping.name] = judged
         asked_groups = asked_for(of.opened, of.content, grouping, judges, own, rate)
@@ -220,6 +217,16 @@ def _check_numbers(count: int | None, conditioned: int | None) -> None:
         )
 
 
+def _check_request(
+    of: Opening, names: Sequence[str], wanted: Wanted | None, prompts: Sequence[str], evenly: str
+) -> None:
+    """Raises GenwrightError for a target of other groups, and for samples that cannot be asked."""
+    if wanted is not None and wanted != DATA:
+        check_names(wanted, names)
+    if evenly:
+        check_evenly(of.content, evenly, prompts)
+
+
 def _model_groups(
     of: Opening,
     grouping: Grouping,
@@ -263,12 +270,6 @@ def _left_out(own: GroupsFound, groups: Sequence[str]) -> list[str]:
         f"{own.grouping}: {named} ({part:.1%} of the data) are too rare, or judged too unlike one"
         " another, to be recognised in samples; what is said of these is among the other groups"
     ]
-
-
-def _unrecognised(name: str, refused: Mapping[str, GenwrightError]) -> str:
-    if name in refused:
-        return f"{name}: {refused[name].what}: nothing is said of the model"
-    return f"{name} is known of the data and recognised in no sample: nothing is said of the model"
 
 
 def _result(
@@ -322,36 +323,6 @@ def _in_words(wanted: Wanted | None) -> str:
             value = "|".join(f"{group}:{share}" for group, share in value.items())
         named.append(f"{name}={value}")
     return ",".join(named)
-
-
-def _judges(
-    of: Opening, asked: Sequence[Grouping]
-) -> tuple[dict[str, Judge], dict[str, GenwrightError]]:
-    """What recognises groups that only the data say; and, of those that it cannot tell apart, what
-    is to be said."""
-    said = [grouping.name for grouping in asked if grouping.rule is None]
-    judges: dict[str, Judge] = {}
-    refused: dict[str, GenwrightError] = {}
-    if not said or not isinstance(of.content, Audited):
-        return judges, refused
-    for name, judge in of.content.judges(of.dataset, said).items():
-        try:
-            check_correctable(judge)
-        except GenwrightError as problem:
-            refused[name] = problem
-            continue
-        judges[name] = judge
-    return judges, refused
-
-
-def _judged(
-    grouping: Grouping, judges: dict[str, Judge], samples: Sequence[Sample], own: GroupsFound
-) -> Judged | None:
-    """Samples by a rule, or by a judge; None where nothing recognises the groups."""
-    if grouping.rule is None and grouping.name not in judges:
-        return None
-    order = [share.group for share in own.shares]
-    return judged_samples(grouping, judges.get(grouping.name), samples, order)
 
 
 def _samples_found(
