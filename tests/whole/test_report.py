@@ -12,6 +12,7 @@ from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import LOSS, Figure
 from genwright.reporting.curves import smooth, thin
 from genwright.reporting.head import sentence
+from genwright.reporting.lead import Lead
 from genwright.reporting.page import RunData, rows
 from genwright.reporting.png import Picture, figure
 from genwright.reporting.report import write_report
@@ -457,3 +458,11 @@ def test_rows_that_say_nothing_are_left_out():
 def test_a_long_step_is_in_seconds(tmp_path):
     page, _ = page_of(tmp_path, run_of(records=[{"step": 1, "loss": 1.0, "seconds": 14.85}]))
     assert "14.8 s" in page.text and "e+0" not in page.text
+
+
+def test_a_run_names_its_own_curves_and_no_other_run_s(tmp_path):
+    lines = [{"step": step, "kl": 0.5, "reward/good": 1.0} for step in (1, 2)]
+    _, own = page_of(tmp_path, RunData("policy", records=lines, lead=Lead(labels={"kl": "nats"})))
+    _, other = page_of(tmp_path, RunData("vae", records=lines))
+    assert ">nats</text>" in own and ">kl</text>" not in own
+    assert ">kl</text>" in other, "of a VAE it is another thing"

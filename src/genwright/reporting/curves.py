@@ -22,13 +22,6 @@ LABELS = {
     "rate": "learning rate / its peak",
     "frechet": "Frechet distance",
     "reverse_kl": "reverse KL",
-    "kl": "distance from the model of before, nats a token",
-    "entropy": "entropy, nats a token",
-    "distinct_4": "different 4-grams, share",
-    "length": "length of samples, tokens",
-    "truncated": "samples cut by their length, share",
-    "dead_groups": "questions that teach nothing, share",
-    "nearest": "found in one training example, share",
 }
 # what the beginning of a name says
 BEFORE = {
@@ -60,7 +53,7 @@ def curves(runs: Sequence[RunData]) -> Markup:
         drawn = chart(
             _series(measured, key),
             _beside(runs, key),
-            label=label_of(key),
+            label=_label(runs, key),
             size=SMALL,
             zero=is_speed,
             label_above=True,
@@ -72,6 +65,14 @@ def curves(runs: Sequence[RunData]) -> Markup:
     # a fold of one chart would hide little
     opened = len(cards) if len(cards) == OPEN + 1 else OPEN
     return HTML.curves(soft(NOTE), large, joined(cards[:opened]), cards[opened:])
+
+
+def _label(runs: Sequence[RunData], key: str) -> str:
+    """What a run itself calls a curve, else what its name says."""
+    for run in runs:
+        if key in run.lead.labels:
+            return run.lead.labels[key]
+    return label_of(key)
 
 
 def label_of(key: str) -> str:

@@ -14,7 +14,8 @@ from genwright.evaluation.figure import Figure
 class Lead:
     """verdict: one sentence, plain text. figures: stand before the others. sections: before the
     curves. beside: name of what was recorded -> name -> value, lines in its curve. curves: names of
-    what was recorded whose curves come first. own_loss: what its steps record as loss is no
+    what was recorded whose curves come first. labels: name of what was recorded -> what its curve
+    is called, where the name alone does not say it. own_loss: what its steps record as loss is no
     likelihood, and cannot be drawn with that of held-out data."""
 
     verdict: str = ""
@@ -22,4 +23,5 @@ class Lead:
     sections: Sequence[Section] = ()
     beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     own_loss: bool = False

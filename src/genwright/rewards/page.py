@@ -30,7 +30,15 @@ from genwright.training.records import read
 
 PAIRS = 4  # samples that are shown before and after
 # curves that come first, behind those of the reward
-CURVES = ("kl", "entropy", "distinct_4", "length", "truncated", "dead_groups", "nearest")
+CURVES = {
+    "kl": "distance from the model of before, nats a token",
+    "entropy": "entropy, nats a token",
+    "distinct_4": "different 4-grams, share",
+    "length": "length of samples, tokens",
+    "truncated": "samples cut by their length, share",
+    "dead_groups": "questions that teach nothing, share",
+    "nearest": "found in one training example, share",
+}
 ALARMED = 5  # samples of an alarm that are shown
 HTML = Templates("genwright.rewards", "page.html")
 MEASURED_NOTE = (
@@ -54,6 +62,7 @@ def lead(run: TrainedRun) -> Lead:
             f"{gamed(run.records, run.step)}What it earns could not be measured again: {problem}"
             f" {recorded(run.records)}",
             curves=["reward", *CURVES],
+            labels=CURVES,
             own_loss=True,
         )
     reward = found.reward
@@ -79,6 +88,7 @@ def lead(run: TrainedRun) -> Lead:
         sections,
         beside,
         ["reward", *(f"reward/{name}" for name in reward.terms), *CURVES],
+        labels=CURVES,
         own_loss=True,
     )
 
