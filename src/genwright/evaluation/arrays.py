@@ -27,7 +27,7 @@ from genwright.evaluation.distances import (
     sliced_wasserstein,
 )
 from genwright.evaluation.features import Extractor, of_split, spread
-from genwright.evaluation.figure import Figure
+from genwright.evaluation.figure import Figure, number
 
 NEAREST = 5  # neighbours of precision, recall, density, coverage
 REFERENCE = 5000  # training examples that samples are compared with
@@ -137,7 +137,8 @@ def distance_figures(compared: ComparedFigures, extractor: Extractor) -> list[Fi
     figures.append(compared.figure("Frechet distance", "squared", distances, "lower", sizes + how))
     kernel = {name: kernel_distance(real, found) for name, found in features.items()}
     errors = {name: error for name, (_, error) in kernel.items()}
-    error = f"standard error {errors['samples']:.2g}, of real {errors['real']:.2g}; "
+    samples, real_ones = [number(float(f"{errors[name]:.2g}")) for name in ("samples", "real")]
+    error = f"standard error {samples}, of real {real_ones}; "
     detail = compared.sizes(0) + error + how
     values = {name: value for name, (value, _) in kernel.items()}
     figures.append(compared.figure("kernel distance", "squared MMD", values, "lower", detail))

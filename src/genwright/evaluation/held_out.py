@@ -30,6 +30,7 @@ from genwright.core.progress import task
 from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it
+UNTRAINED = "measuring the untrained network"  # what the display of progress says of that
 
 
 class Means(dict[str, float]):
@@ -185,16 +186,18 @@ def measure(
     engine: Engine | None = None,
     each: Each | None = None,
     limit: int | None = None,
+    task_name: str = "measuring held-out data",
 ) -> Means:
     """Every example of a held-out split, or the first `limit`, which of independent examples stand
     for all; every rank gets the same figures. batch: examples that are measured at once on each
     rank, which decides about time and memory, and no figure. each: gives more metrics of a batch.
-    Raises GenwrightError where there is nothing to measure."""
+    task_name: what the display of progress calls it. Raises GenwrightError where there is nothing
+    to measure."""
     engine = engine or Engine.alone()
     measurement = _Measurement(objective, held_out, engine, seed, batch)
     unit = measurement.unit
     windows = min(held_out.windows, limit or held_out.windows) // unit * unit
-    with evaluating(objective), task("measuring held-out data", windows) as shown:
+    with evaluating(objective), task(task_name, windows) as shown:
         for share in measurement.shares(windows):
             for done in measurement.add(share, each):
                 shown.advance(engine.size * done)

@@ -17,7 +17,7 @@ from genwright.evaluation import likelihood
 from genwright.evaluation.arrays import REFERENCE
 from genwright.evaluation.features import of_split
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import POSITION, measure
+from genwright.evaluation.held_out import POSITION, UNTRAINED, measure
 from genwright.objectives.quantised import QuantisedObjective, perplexity
 from genwright.objectives.variational import VariationalObjective
 from genwright.runs.assemble import untrained
@@ -58,7 +58,7 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
         "limit": limit,
     }
     trained = measure(run.objective, windows, **common)
-    before = measure(untrained(run, device), windows, **common)
+    before = measure(untrained(run, device), windows, **common, task_name=UNTRAINED)
     figures = []
     for name, value in trained.items():
         falls = name in ("loss", "reconstruction")

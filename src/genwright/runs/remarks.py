@@ -39,7 +39,7 @@ def on_both_sides(dataset: Dataset) -> list[str]:
     across = summary.get("copies across the split", 0)
     out = []
     if copies:
-        out.append(f"copies of an earlier one: {copies:,}")
+        out.append(f"{copies:,} equal to an earlier one")
     if across:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
     out += registered(dataset.codec.content).split_remarks(summary)

@@ -225,7 +225,7 @@ def test_inspect_says_what_is_equal(tmp_path):
     facts = preview(
         Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})
     ).facts
-    assert facts["split"] == "copies of an earlier one: 10"
+    assert facts["split"] == "10 equal to an earlier one"
     assert "4 documents, 20.6% of the bytes" in facts["data"] and facts["left out"] == "nothing"
 
 

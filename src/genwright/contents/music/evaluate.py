@@ -29,7 +29,7 @@ from genwright.contents.music.sampler import noise
 from genwright.contents.music.score import Score
 from genwright.core.progress import task
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import measure
+from genwright.evaluation.held_out import UNTRAINED, measure
 from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.pilot import SampleCounts
 from genwright.runs.assemble import untrained
@@ -81,7 +81,9 @@ def _likelihood(run: TrainedRun, dataset: MusicDataset) -> list[Figure]:
         "seed": recipe.seed,
         "engine": engine,
     }
-    before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common)
+    before = measure(
+        untrained(run, engine.device), dataset.held_out(lookahead), **common, task_name=UNTRAINED
+    )
     figures = evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
     if lookahead and codec.rows:
         figures += notes_figures(run, dataset)

@@ -115,7 +115,7 @@ def _overlap_figure(
     }
     _, low, high = areas[SAMPLES]
     detail = (
-        f"area shared with {reference}; 95% interval {low:.3f} to {high:.3f} "
+        f"area shared with {reference}; 95% interval {low:.1%} to {high:.1%} "
         "(bootstrap over pieces)"
     )
     means = {kind: area for kind, (area, _, _) in areas.items()}

@@ -18,7 +18,7 @@ from genwright.contents.text.sample_figures import Judge, measure_samples
 from genwright.core.automaton import Automaton
 from genwright.core.contracts import Objective
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import measure
+from genwright.evaluation.held_out import UNTRAINED, measure
 from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.token_floors import Floors
@@ -70,7 +70,7 @@ def _held_out(run: TrainedRun, dataset: TextDataset, floors: Floors) -> list[Fig
     before.accuracy = True
     objective = _language(run.objective)
     objective.accuracy = True
-    start = measure(before, dataset.held_out(lookahead), **common)
+    start = measure(before, dataset.held_out(lookahead), **common, task_name=UNTRAINED)
     figures = evaluate_language(
         objective, dataset, lookahead, untrained=start, floors=floors, **common
     )
