@@ -178,6 +178,7 @@ def test_the_page_shows_terms_samples_and_what_real_data_have(run, found, tmp_pa
     shares = [f"{float(of.terms['listed'].nanmean()):.1%}" for of in values]
     assert re.findall(r"<b>([\d.]+%)</b>", row) == shares
     assert 'class="earned"' in page
+    assert "longer than a sample may be are cut" in page, "or real data would seem to end badly"
     held_out = [record["held_out"] for record in run.records if "held_out" in record]
     assert 0 <= held_out[-1]["nearest"] <= 1
     assert "held-out data" in page[page.index("<h2>Curves") :]

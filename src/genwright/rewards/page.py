@@ -44,7 +44,8 @@ HTML = Templates("genwright.rewards", "page.html")
 MEASURED_NOTE = (
     "Measured for this page: model before and after answer the same questions with the same random"
     " numbers, at temperature 1 from all tokens. ± is a standard error, which heeds that samples of"
-    " one question are alike; of the change over pairs of samples."
+    " one question are alike; of the change over pairs of samples. Real data that are longer than a"
+    " sample may be are cut there."
 )
 PAIRS_NOTE = (
     "The first samples of the first questions, not chosen; left of before, right of after, of the"
