@@ -185,6 +185,9 @@ def test_squared_relu():
     x = torch.tensor([-1.0, 0.0, 3.0], requires_grad=True)
     squared_relu(x).sum().backward()
     assert squared_relu(x).tolist() == [0, 0, 9] and x.grad.tolist() == [0, 0, 6]
+    with torch.no_grad():
+        assert squared_relu(x).tolist() == [0, 0, 9]
+    assert x.tolist() == [-1, 0, 3]  # it is not written into what it was given
 
 
 @pytest.mark.parametrize("kind", ["causal", "all", "mask", "masks"])

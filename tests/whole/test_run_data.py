@@ -61,6 +61,7 @@ def test_a_run_keeps_its_split_when_the_cache_is_deleted(tmp_path):
         "the record decides, or this test shows nothing"
     )
     assert held(run.dataset()) == before
+    assert run.dataset() is run.dataset()  # it is read once
     assert train(tmp_path, resume=True).step == 4
     (tmp_path / "run" / "held_out.npy").write_bytes(b"no keys")
     with pytest.raises(

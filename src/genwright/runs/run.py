@@ -188,11 +188,18 @@ class Run:
         return model
 
     def dataset(self) -> Dataset:
-        """The data it was trained on, from the cache or prepared again; it must not have
+        """The data it was trained on, from the cache or prepared again, once; it must not have
         changed."""
+        return self._dataset
+
+    @cached_property
+    def _dataset(self) -> Dataset:
         expected = self.environment.get("data", {}).get("digest")
         data = assemble.data_of(self.recipe, self.folder)
-        return data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
+        prepared: Dataset = data.prepare(
+            assemble.codec_of(self.recipe, self.folder), expect=expected
+        )
+        return prepared
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -15,6 +15,13 @@ from genwright.contents.music.descriptors import (
     key_of,
     overlap,
 )
+from genwright.contents.music.figures import (
+    HELD_OUT,
+    NOISE,
+    SAMPLES,
+    TRAINING,
+    new_figures,
+)
 from genwright.contents.music.novelty import Novelty, novelty
 from genwright.contents.music.score import Meter, Note, Score, of_grid
 
@@ -150,6 +157,32 @@ def test_novelty_finds_what_was_copied():
     assert copied[:4] == (5, 3, 5, 2) and copied.nearest == 5 and 0.3 < copied.share < 0.5
     assert fresh[:4] == (0, -1, -1, -1) and fresh.share < 0.1
     assert whole == Novelty(12, 0, 2, 0, 2, 1.0)
+
+
+def test_each_set_of_pieces_has_its_own_novelty():
+    train = [of_grid(chorale(seed), facts={"title": str(seed)}) for seed in range(4)]
+    sets = {
+        SAMPLES: [of_grid(chorale(2)), of_grid(chorale(50))],
+        HELD_OUT: [of_grid(chorale(60)), of_grid(chorale(61)), of_grid(chorale(3, 6))],
+        TRAINING: train,
+        NOISE: [of_grid(chorale(70))],
+    }
+    longest, alike = new_figures(sets, train)
+    alone = {kind: [novelty([piece], train)[0] for piece in sets[kind]] for kind in sets}
+    bars = {kind: np.mean([row.bars for row in rows]) for kind, rows in alone.items()}
+    shares = {kind: np.mean([row.share for row in rows]) for kind, rows in alone.items()}
+    assert bars[SAMPLES] == 6 and bars[HELD_OUT] == 2  # twelve bars of two pieces, six of three
+    assert (longest.value, longest.ceilings, longest.floors) == (
+        bars[SAMPLES],
+        {HELD_OUT: bars[HELD_OUT]},
+        {NOISE: bars[NOISE]},
+    )
+    assert (alike.value, alike.ceilings, alike.floors) == (
+        shares[SAMPLES],
+        {HELD_OUT: shares[HELD_OUT]},
+        {NOISE: shares[NOISE]},
+    )
+    assert "12 at most" in longest.detail and "at most 100%, of 2" in alike.detail
 
 
 def test_a_run_has_one_transposition():

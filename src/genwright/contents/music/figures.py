@@ -17,7 +17,7 @@ from genwright.contents.music.descriptors import (
     histograms,
     overlap,
 )
-from genwright.contents.music.novelty import novelty
+from genwright.contents.music.novelty import Novelty, novelty
 from genwright.contents.music.score import Score
 from genwright.contents.music.voice_floors import changed
 from genwright.contents.music.voice_leading import PARALLELS, cadences, marks
@@ -217,7 +217,7 @@ def sung_figures(sets: Sets, seed: int) -> list[Figure]:
 
 def new_figures(sets: Sets, train: Sequence[Score]) -> list[Figure]:
     """How much of a piece stands in a training piece."""
-    found = {kind: novelty(scores, train) for kind, scores in sets.items() if kind != TRAINING}
+    found = _novelty_of_sets(sets, train)
     longest = {}
     alike = {}
     for kind, rows in found.items():
@@ -236,3 +236,16 @@ def new_figures(sets: Sets, train: Sequence[Score]) -> list[Figure]:
         beside("longest run of copied bars", longest, "bars", count, copied),
         beside(name, alike, "share", count, shared),
     ]
+
+
+def _novelty_of_sets(sets: Sets, train: Sequence[Score]) -> dict[str, list[Novelty]]:
+    """Of each piece of every set but the training pieces. All are asked about at once: most of the
+    work is to look through the training pieces."""
+    asked = {kind: scores for kind, scores in sets.items() if kind != TRAINING}
+    every = novelty(list(chain.from_iterable(asked.values())), train)
+    found = {}
+    first = 0
+    for kind, scores in asked.items():
+        found[kind] = every[first : first + len(scores)]
+        first += len(scores)
+    return found

@@ -195,7 +195,7 @@ class MusicSampler:
             )
         codec = music_codec(opened.codec)
         if not rollout.conditions:
-            return [Question(_before(codec, None))]
+            return [Question(tuple(codec.before(None, 1)[0].tolist()))]
         if not codec.space.columns:
             raise GenwrightError(
                 "objective.rollout.conditions is true, and nothing is known of these pieces",
@@ -204,7 +204,11 @@ class MusicSampler:
         dataset = pieces_of(opened.dataset())
         known = dataset.conditions[dataset.pieces[split]]  # (pieces, columns)
         shown = random_subset(known, Draws(0, 0, torch.arange(len(known))))
-        return [Question(_before(codec, row), condition=row) for row in shown]
+        before = codec.before(shown, len(shown)).tolist()
+        return [
+            Question(tuple(tokens), condition=row)
+            for tokens, row in zip(before, shown, strict=True)
+        ]
 
     def end(self, codec: MusicCodec) -> int | None:
         """The token that ends a piece; None for a codec that has none."""
@@ -249,12 +253,6 @@ class MusicSampler:
 def _token_table(codec: MusicCodec, tokens: tuple[int, ...]) -> np.ndarray:
     """`MusicCodec.token_table`, which is asked for every part of a sample, one after another."""
     return codec.token_table(tokens)
-
-
-def _before(codec: MusicCodec, condition: Tensor | None) -> tuple[int, ...]:
-    """What stands before the music. condition: (columns,)."""
-    wanted = None if condition is None else condition[None]
-    return tuple(codec.before(wanted, 1)[0].tolist())
 
 
 def check_request(opened: Opened, options: SampleOptions) -> None:
