@@ -421,6 +421,13 @@ def test_masked_models_fill_evaluate_and_export(tiny, tmp_path):
     with pytest.raises(GenwrightError, match="fills gaps; leave it out"):
         run.evaluate(samples=3)
     assert found.samples[0]["gaps"] and "<script" not in run.report().read_text()
+    # parts and what was hidden between them are the held-out text
+    kept = found.samples[0]
+    whole = kept["parts"][0]
+    for hidden, part in zip(kept["hidden"], kept["parts"][1:], strict=True):
+        whole += hidden + part
+    documents = run.dataset().documents("held_out")
+    assert any(whole in run.codec.decode(list(tokens)) for _, tokens in documents)
     model = transformers.AutoModelForMaskedLM.from_pretrained(run.export("hf", tmp_path / "hf"))
     tokens = torch.tensor([run.codec.encode("alpha beta")])
     assert (model(tokens).logits - run.model(tokens)).abs().max() < 1e-5

@@ -341,6 +341,16 @@ def test_fill_shows_the_best_word_and_bars(tmp_path):
     )
     assert "The return statement returns a value." in page.text
     assert "width:70.0%" in text and "10.0%" in page.text
+    assert "there stood" not in page.text, "an earlier version did not keep it"
+
+
+def test_fill_says_what_stood_in_each_gap():
+    gaps = [[("return", 0.7)], [("value", 0.6)]]
+    kept = {"parts": ["The ", " returns a ", "."], "gaps": gaps, "hidden": ["yield", "<b>"]}
+    card = fill_card(kept)
+    assert "gap 1, where there stood <code>yield</code>" in card
+    assert "gap 2, where there stood <code>&lt;b&gt;</code>" in card
+    assert card.index("yield") < card.index("70.0%") < card.index("gap 2") < card.index("60.0%")
 
 
 def test_sentence_is_honest_about_a_model_that_learned_nothing():

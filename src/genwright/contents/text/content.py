@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # samples in a report
 TOKENS = 160  # of an example that `inspect` prints
+FILLS_NOTE = Markup(
+    '<p class="soft">Held-out passages with some tokens hidden. <mark class="prompt">Marked</mark>:'
+    " the likeliest token of each gap; below, in the order of the gaps, how likely the model finds"
+    " it and the next ones.</p>"
+)
 SAMPLES_NOTE = Markup(
     '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
     '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training '
@@ -80,7 +85,7 @@ class TextContent(Content):
         filled = [kept for kept in evaluation.samples if "gaps" in kept]
         cards = joined(sample_card(kept, evaluation.step) for kept in texts[:SHOWN])
         fills = joined(fill_card(kept) for kept in filled)
-        return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills)]
+        return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills, FILLS_NOTE)]
 
     def as_text(self, sample: Sample) -> str:
         """Its own text, without its prompt."""

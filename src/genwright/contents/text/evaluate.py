@@ -171,7 +171,11 @@ def _filled_window(run: TrainedRun, dataset: TextDataset, windows: Any, place: i
     begins = [0, *(gap + 1 for gap in gaps)]
     ends = [*gaps, len(tokens)]
     parts = [codec.decode(tokens[a:b]) for a, b in zip(begins, ends, strict=True)]
-    return {"parts": parts, "gaps": [[[c.text, c.probability] for c in gap] for gap in found]}
+    return {
+        "parts": parts,
+        "gaps": [[[c.text, c.probability] for c in gap] for gap in found],
+        "hidden": [codec.decode([tokens[gap]]) for gap in gaps],
+    }
 
 
 def gaps_in(tokens: list[int], automaton: Automaton | None) -> list[int]:

@@ -170,7 +170,8 @@ def sample_card(kept: Mapping[str, Any], step: int) -> Markup:
 
 def fill_card(kept: Mapping[str, Any]) -> Markup:
     """A passage whose gaps a model filled (parts around the gaps, one more than `gaps`; of each gap
-    the candidates with their probabilities, best first)."""
+    the candidates with their probabilities, best first; `hidden`, which earlier versions did not
+    keep: what stood there)."""
     pieces: list[tuple[str, str | None]] = []  # of the text: (before a gap, what fills it)
     gaps = []  # of each: (word, width of its bar, probability)
     for part, gap in zip(kept["parts"], [*kept["gaps"], None], strict=True):
@@ -180,4 +181,5 @@ def fill_card(kept: Mapping[str, Any]) -> Markup:
         pieces.append((part, gap[0][0] if gap else "?"))
         bars = [(word, f"{chance * 100:.1f}%", f"{chance:.1%}") for word, chance in gap]
         gaps.append(bars)
-    return HTML.filled(pieces, gaps)
+    hidden = kept.get("hidden") or [None] * len(gaps)
+    return HTML.filled(pieces, list(zip(hidden, gaps, strict=True)))
