@@ -11,7 +11,7 @@ from genwright.core.content import Mark, Section
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import LOSS, Figure
 from genwright.reporting.curves import smooth, thin
-from genwright.reporting.head import sentence
+from genwright.reporting.head import leading, sentence
 from genwright.reporting.lead import Lead
 from genwright.reporting.page import RunData, rows
 from genwright.reporting.png import Picture, figure
@@ -476,3 +476,10 @@ def test_a_run_names_its_own_curves_and_no_other_run_s(tmp_path):
     _, other = page_of(tmp_path, RunData("vae", records=lines))
     assert ">nats</text>" in own and ">kl</text>" not in own
     assert ">kl</text>" in other, "of a VAE it is another thing"
+
+
+def test_what_is_compared_with_real_data_leads():
+    units = Figure("active units", 32.0, "units", 256, "pictures", {}, {"all": 64.0}, "near")
+    recall = Figure("recall", 0.5, "share", 10, "samples", {"noise": 0.1}, {"real": 0.9}, "higher")
+    assert leading([units, recall]) == [recall], "as in the sentence above the tiles"
+    assert leading([units]) == [units]

@@ -155,7 +155,8 @@ def facts(run: RunData) -> dict[str, str]:
 
 
 def leading(figures: Sequence[Figure]) -> list[Figure]:
-    """The headlines; without any the first that are compared with real data, or the first."""
+    """The headlines; without any the first that are compared with real data, or with another
+    ceiling, or the first."""
     telling = []
     for figure in figures:
         if math.isfinite(figure.value) and not tells_nothing(figure):
@@ -163,5 +164,6 @@ def leading(figures: Sequence[Figure]) -> list[Figure]:
     headlines = [figure for figure in telling if figure.headline]
     if headlines:
         return headlines
+    with_real = [figure for figure in telling if "real" in figure.ceilings]
     compared = [figure for figure in telling if figure.ceilings]
-    return (compared or telling)[:TILES]
+    return (with_real or compared or telling)[:TILES]
