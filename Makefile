@@ -1,5 +1,6 @@
 # make setup | demo | test | check | bench | docs    (PY=python3.12 picks the interpreter; PYTEST_ARGS, DEMO_ARGS add words to the commands;
-# EXTRAS=music installs less than all)
+# EXTRAS=music installs less than all). demo trains for as long as its recipes say (training.minutes), as many of their steps as fit;
+# DEMO_ARGS=training.minutes=null trains all of them
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # steps are a run each; one that was stopped goes on, and one that is done is not trained again
 demo: setup
-	@echo "Fiddle tunes, in about three minutes on two cores:"
+	@echo "Fiddle tunes, in about three minutes on two cores (slow ones train fewer steps in that time):"
 	@echo "  1. a small transformer learns from some 3,800 old tunes (a minute and a half);"
 	@echo "  2. it is rewarded for tunes that end on their tonic (half a minute);"
 	@echo "  3. a page shows and plays tunes of before and after (a quarter of a minute)."

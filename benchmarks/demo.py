@@ -39,6 +39,13 @@ def held_out_loss(run: Path) -> float:
     return losses[-1]
 
 
+def steps(run: Path) -> int:
+    """How many it has: those of its recipe that fit into the time that it is given."""
+    return max(
+        json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()
+    )
+
+
 def tried(words: list[str]) -> dict:
     """One demo in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
@@ -58,6 +65,8 @@ def tried(words: list[str]) -> dict:
         rewarded = run.with_name("tunes-endings")
         return {
             "seconds": round(seconds, 1),
+            "steps": steps(run),
+            "steps of rewards": steps(rewarded),
             "held out, bits a token": round(held_out_loss(run) / math.log(2), 4),
             "held out after rewards, bits a token": round(held_out_loss(rewarded) / math.log(2), 4),
             "report, MB": round((rewarded / "report.html").stat().st_size / 1e6, 2),

@@ -64,12 +64,15 @@ def of(run):
 
 
 @pytest.mark.parametrize("recipe, settings", [("moons-flow", FLOW), ("ring-gan", POINTS)])
-def test_it_is_the_run_of_so_many_steps(tmp_path, seven, recipe, settings):
+def test_it_is_the_run_of_so_many_steps(tmp_path, seven, recipe, settings, caplog):
     """Spans that are shares of a run (warm-up, decay, penalties that are halved) are of the steps
     that were decided; nothing is left of those that were tried."""
     limited = settings | {"training.steps": 90, "training.minutes": 0.01}
-    decided = learn(recipe, tmp_path / "decided", limited)
+    with caplog.at_level("INFO", logger="genwright"):
+        decided = learn(recipe, tmp_path / "decided", limited)
     asked = learn(recipe, tmp_path / "asked", settings | {"training.steps": 7})
+    note = "7 of 90 steps fit in 0.01 minutes here (training.minutes=null trains all of them)"
+    assert f"training.minutes: {note}" in caplog.messages
     assert of(decided) == of(asked)
     assert decided.recipe == asked.recipe
     assert decided.recipe.training.steps == 7 and decided.recipe.training.minutes is None

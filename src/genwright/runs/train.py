@@ -300,7 +300,8 @@ def _fix_steps(
     with explaining_memory(recipe, objective.unit):
         fit = fitted(recipe, folder / TRIAL, objective, dataset, stream, engine)
     if fit.asked > LEAST:
-        _log([f"training.minutes: {fit}"], engine)
+        remedy = "" if fit.steps == fit.asked else " (training.minutes=null trains all of them)"
+        _log([f"training.minutes: {fit}{remedy}"], engine)
     training = recipe.training.model_copy(update={"steps": fit.steps, "minutes": None})
     return recipe.model_copy(update={"training": training}), fit.to_json()
 
