@@ -12,9 +12,9 @@ they cost: asking for the values in turn, and a balance in training.
    the balanced run is audited again, its balance corrected, and so on.
 3. All are audited with the same seed, judge and number of samples.
 
-Bars: the distance (total variation) to the target is halved beside the run before; coverage at
-equal n, the mean over tones that both show often enough, is not worse by more than 2 points: than
-before where nothing was trained, than the control's else.
+Bars: the distance (total variation) to the target, which is larger than what chance gives, is
+halved beside the run before; coverage at equal n, the mean over tones that both show often enough,
+is not worse by more than 2 points: than before where nothing was trained, than the control's else.
 """
 
 from __future__ import annotations
@@ -137,9 +137,13 @@ def coverage_lost(was: dict, now: dict) -> float | None:
     return round(lost, 4)
 
 
-def reduced(was: dict, now: dict) -> float:
-    """The share of the distance that is gone."""
-    return round(1 - now["distance"]["value"] / was["distance"]["value"], 4)
+def reduced(was: dict, now: dict) -> float | None:
+    """The share of the distance that is gone; None where chance alone gives as much as there
+    was."""
+    before = was["distance"]
+    if before["value"] <= before["most"]:
+        return None
+    return round(1 - now["distance"]["value"] / before["value"], 4)
 
 
 def main() -> None:

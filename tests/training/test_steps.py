@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from genwright.core.contracts import Mean, Turn
 from genwright.training import gradients, loop, precision
 from genwright.training.engine import Engine
-from genwright.training.precision import choose, timed
+from genwright.training.precision import choose
 from genwright.training.settings import Optimizer
 from training import test_loop, toys
 from training.ranks import on_two_ranks
@@ -304,19 +304,6 @@ def test_a_turn_that_was_not_finite_is_the_last_of_its_step_where_it_is_seen(dev
 
 
 # ---- time
-
-
-def test_turns_are_timed_with_what_they_measure():
-    objective = Stopping(limit=1e9, most=3)
-    _, stream, settings = toys.make("ppo")
-    batches = step_of(objective, stream, settings).batches
-    micro = batches.prepared(0).batch
-    assert len(timed(objective, micro, Engine.alone(), 2)) == 2
-    assert objective.epochs == [3, 3, 3]  # the first one is not counted
-    objective.epochs.clear()
-    timed(objective, micro, Engine.alone(), 2, turns=1)
-    assert objective.epochs == [1, 1, 1]
-    assert {"kl", "loss", "reward"} <= objective.seen[0].keys()
 
 
 def test_precision_is_chosen_with_what_was_observed_and_settled(monkeypatch):

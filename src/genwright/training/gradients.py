@@ -76,8 +76,9 @@ class PlainGradients:
 def _counted(out: Loss) -> Tensor:
     """(examples,) the losses; 0 of examples that count for nothing. Not multiplied: 0 times
     infinity is no number."""
-    if _on_host(out.count) and bool(out.count.all()):
-        return out.total  # a look costs nothing there, and a mask two operations and their backward
+    # a look costs nothing there, and a mask two operations and their backward
+    if _on_host(out.count) and int(torch.count_nonzero(out.count)) == out.count.numel():
+        return out.total
     return out.total.masked_fill(out.count == 0, 0.0)
 
 
