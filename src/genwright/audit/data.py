@@ -34,7 +34,7 @@ from genwright.audit.targets import Wanted, check_names, target_of
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Audited
 from genwright.recipe.schema import Recipe
-from genwright.reporting.provenance import trained_on
+from genwright.reporting.provenance import data_in_words
 from genwright.runs.content import Content, registered
 
 SPLITS = ("train", "held_out")
@@ -70,7 +70,7 @@ def audit_data(
         remarks = changed_in_training(dataset.summary) + remarks
     audit = DataAudit(
         recipe.name,
-        trained_on(recipe, dataset.summary, content.thing),
+        data_in_words(recipe, dataset.summary, content.thing),
         split,
         content.kind,
         content.thing,

@@ -18,12 +18,20 @@ from genwright.audit.page_run import crossed_section, cut_section, model_section
 from genwright.audit.run import RunAudit
 from genwright.audit.shown import Shown
 from genwright.audit.table import lines_of
+from genwright.audit.verdict import data_verdicts, run_verdicts
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
 from genwright.data.own_output import COLUMNS, SHARES
 from genwright.evaluation.intervals import Share
 from genwright.reporting import page
-from genwright.reporting.fragments import alarms, soft, tile, tiles
+from genwright.reporting.fragments import (
+    alarms,
+    lead_text,
+    sentence_case,
+    soft,
+    tile,
+    tiles,
+)
 from genwright.reporting.markup import Markup, Templates, joined
 
 HTML = Templates("genwright.audit", "page.html")
@@ -34,7 +42,8 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     """Writes the page of an audit of data. Raises GenwrightError where that cannot be written."""
     names = ", ".join(each.grouping for each in audit.groups)
     parts = [
-        HTML.head(f"Groups in the data of {audit.name}", audit.data),
+        HTML.head(f"Groups in the data of {audit.name}", f"{sentence_case(audit.data)}."),
+        *map(lead_text, data_verdicts(audit.groups)),
         _tiles(
             (f"{audit.examples:,}", f"{audit.thing}s audited", f"{audit.split.replace('_', '-')}"),
             (f"{audit.clusters:,}", "clusters", "whose members are not independent"),
@@ -73,6 +82,7 @@ def run_page(
             " training data."
             " Samples are judged by what they are, never by what was asked for.",
         ),
+        *map(lead_text, run_verdicts(audit.groups)),
         _tiles(
             (f"{audit.samples:,}", "samples", f"seed {audit.seed}"),
             loss,
@@ -168,7 +178,7 @@ def _cell(share: Share, associated: float) -> Markup:
     title = f"{share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
     small = "too few" if share.small else f"{share.share:.1%}"
     if not math.isnan(associated):
-        small += f", {associated:+.2f}"
+        small += f", {round(associated, 2) + 0.0:+.2f}"  # no -0.00
     return HTML.cell(title, f"{share.count:,}", small)
 
 

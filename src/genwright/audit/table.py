@@ -13,6 +13,7 @@ from genwright.audit.crossed import Cell, Crossed
 from genwright.audit.cut import CutFound, CutGroup
 from genwright.audit.distances import Distance
 from genwright.audit.found import DataAudit, GroupsFound
+from genwright.audit.verdict import data_verdicts
 from genwright.evaluation.intervals import Share
 
 WIDTH = 110
@@ -24,8 +25,9 @@ RAREST = 3  # cells that are named
 def data_text(audit: DataAudit) -> str:
     """An audit of data, printed."""
     parts: list[str | Text | Table] = [
-        f"{audit.name}. {audit.data} Audited: {audit.examples:,} {audit.thing}s of the"
-        f" {audit.split.replace('_', '-')} split, in {audit.clusters:,} clusters."
+        f"{audit.name}: {audit.data}. Audited: {audit.examples:,} {audit.thing}s of the"
+        f" {audit.split.replace('_', '-')} split, in {audit.clusters:,} clusters.",
+        *data_verdicts(audit.groups),
     ]
     for found in audit.groups:
         heading = Text(f"{found.grouping}: {found.how}", "italic")

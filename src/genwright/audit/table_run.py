@@ -21,6 +21,7 @@ from genwright.audit.table import (
     printed,
     share_cells,
 )
+from genwright.audit.verdict import run_verdicts
 from genwright.evaluation.intervals import Difference
 
 SHOWN = 24
@@ -38,7 +39,7 @@ def run_text(audit: RunAudit) -> str:
             f"; held-out loss {audit.loss:.4f} {audit.loss_unit} of {audit.measured:,}"
             f" {audit.thing}s"
         )
-    parts: list[str | Text | Table] = [head]
+    parts: list[str | Text | Table] = [head, *run_verdicts(audit.groups)]
     for found in audit.groups:
         heading = Text(f"{found.grouping}: {found.samples.how}", "italic")
         parts += ["", heading, amplified_table(found), *lines_of(found), *more_tables(found)]

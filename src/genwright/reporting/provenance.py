@@ -80,20 +80,24 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example") -> str:
-    """What a run was trained on, as a sentence: how much, from where, with which attributes. thing:
-    what an example is called.
+    """What a run was trained on, as a sentence (`data_in_words`)."""
+    return f"Trained on {data_in_words(recipe, summary, thing)}."
 
-    Example: "Trained on 1,437 examples from the folder mine; 360 more are held out; with label (10
-    values)."
+
+def data_in_words(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example") -> str:
+    """Data, in words: how much, from where, with which attributes. thing: what an example is
+    called.
+
+    Example: "1,437 examples from the folder mine; 360 more are held out; with label (10 values)"
     """
     counted = recipe.data.counted
     train = _count(summary.get("train", {}), counted)
     held_out = _count(summary.get("held_out", {}), counted)
     parts = []
     if not train:
-        parts.append(f"Trained on {_place(recipe)}")
+        parts.append(_place(recipe))
     else:
-        parts.append(f"Trained on {train:,} {_plural(thing, train)} from {_place(recipe)}")
+        parts.append(f"{train:,} {_plural(thing, train)} from {_place(recipe)}")
         if not held_out:
             parts.append("nothing is held out")
         else:
@@ -106,7 +110,7 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example
         known[ATTRIBUTES:] = [f"{len(known) - ATTRIBUTES} more attributes"]
     if known:
         parts.append(f"with {', '.join(known)}")
-    return "; ".join(parts) + "."
+    return "; ".join(parts)
 
 
 def _plural(thing: str, count: int) -> str:
