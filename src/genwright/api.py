@@ -43,7 +43,7 @@ def train(
     run: str | Path | None = None,
     resume: bool = False,
     until: int | None = None,
-    start: str | None = None,
+    start: str | Path | None = None,
     processes: int = 1,
     quiet: bool = False,
     reward: str | Sequence[str] = (),
@@ -60,7 +60,8 @@ def train(
     the files are run. Raises GenwrightError.
     """
     with parameters_named():
-        request = read_request(recipe, overrides, run, resume, until, start, quiet)
+        begin = None if start is None else str(start)
+        request = read_request(recipe, overrides, run, resume, until, begin, quiet)
         request = with_measures(request, [reward] if isinstance(reward, str) else reward)
         if processes > 1 and "WORLD_SIZE" not in os.environ:
             train_in_processes(request, processes)

@@ -395,7 +395,7 @@ def test_export_loads_with_transformers_and_starts_a_run(trained, tiny, tmp_path
     begun = load_file(checkpoint.folder_of(again.folder / "checkpoints", 0) / "weights.safetensors")
     assert all(torch.equal(begun[f"model.{n}"], p) for n, p in run.model.named_parameters())
     other = genwright.train(
-        "docs", run=tmp_path / "from2", start=str(trained.folder), until=1, quiet=True, **tiny
+        "docs", run=tmp_path / "from2", start=trained.folder, until=1, quiet=True, **tiny
     )
     assert torch.equal(
         load_file(checkpoint.folder_of(other.folder / "checkpoints", 0) / "weights.safetensors")[
