@@ -138,12 +138,12 @@ def coverage_lost(was: dict, now: dict) -> float | None:
 
 
 def reduced(was: dict, now: dict) -> float | None:
-    """The share of the distance that is gone; None where chance alone gives as much as there
-    was."""
-    before = was["distance"]
-    if before["value"] <= before["most"]:
+    """The share of the distance that is gone; None where chance alone gives as much as there was,
+    and where no sample says anything."""
+    before, after = was["distance"], now["distance"]
+    if before is None or after is None or before["value"] <= before["most"]:
         return None
-    return round(1 - now["distance"]["value"] / before["value"], 4)
+    return round(1 - after["value"] / before["value"], 4)
 
 
 def main() -> None:
