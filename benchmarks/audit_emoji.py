@@ -68,17 +68,23 @@ def figures_of(audit: RunAudit) -> dict:
 
 
 def balance_by(audit: RunAudit, name: str, before: dict[str, float] | None) -> dict[str, float]:
-    """Shares of training data that make up for what samples lack. before: those that the audited
-    run was trained on; None: as they are, about equal."""
+    """Shares of training data that make up for what samples lack; a group that is not told in
+    samples keeps its share. before: those that the audited run was trained on; None: as they are,
+    about equal."""
     found = next(each for each in audit.groups if each.grouping == name)
-    target = 1 / len(found.samples.shares)
+    told = {share.group: share.share for share in found.samples.shares}
+    in_data = {share.group: share.share for share in found.data.shares}
+    kept = {group: share for group, share in in_data.items() if group not in told}
+    target = 1 / len(told)
     wanted = {}
-    for share in found.samples.shares:
-        factor = target / max(share.share, 1e-6)
-        own = target if before is None else before[share.group]
-        wanted[share.group] = own * min(LARGEST, max(1 / LARGEST, factor))
+    for group, share in told.items():
+        factor = target / max(share, 1e-6)
+        own = target if before is None else before[group]
+        wanted[group] = own * min(LARGEST, max(1 / LARGEST, factor))
+    left = 1 - sum(kept.values())
     total = sum(wanted.values())
-    return {group: round(share / total, 6) for group, share in wanted.items()}
+    shares = {group: round(left * share / total, 6) for group, share in wanted.items()}
+    return shares | {group: round(share, 6) for group, share in kept.items()}
 
 
 def trained(recipe: str, folder: Path, steps: int, start: Path | None, more: dict) -> Path:
