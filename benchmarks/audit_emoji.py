@@ -96,7 +96,7 @@ def trained(recipe: str, folder: Path, steps: int, start: Path | None, more: dic
             "watching.samples": 0,
         }
         begin = None if start is None else str(start)
-        genwright.train(recipe, run=folder, start=begin, quiet=True, **settings, **more)
+        genwright.train(recipe, run=folder, start=begin, quiet=True, **(settings | more))
     return folder
 
 
