@@ -14,6 +14,7 @@ from genwright.recipe.schema import Recipe
 from genwright.rewards.rollout import Rollouts
 from genwright.runs import assemble, measuring, minutes
 from genwright.runs.minutes import Fit
+from genwright.runs.parts import RunParts
 from genwright.runs.preview import preview
 from genwright.runs.request import read_request
 from genwright.runs.resume import as_long
@@ -277,7 +278,9 @@ def test_an_evaluation_is_estimated_by_a_part_of_it(tmp_path, monkeypatch, size)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     stream = assemble.stream(recipe, objective, dataset, "run")
-    found = measuring.evaluation_time(recipe, tmp_path, objective, dataset, stream, engine)
+    found = measuring.evaluation_time(
+        RunParts(recipe, objective, dataset, stream, engine), tmp_path
+    )
     assert found.each == pytest.approx(200) and found.once == pytest.approx(5)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from genwright.core.content import Opened
-from genwright.core.contracts import Objective, Stream
+from genwright.core.contracts import Objective
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import kinds
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
 from genwright.runs.content import registered
+from genwright.runs.parts import RunParts
 from genwright.runs.watch import GroupWatch, Watch, WatchGroups, check_draws
 from genwright.training.engine import Engine
 
@@ -39,16 +40,9 @@ class MeasuredStream(Protocol):
         """Metrics, on the schedule of evaluations."""
 
 
-def measuring(
-    recipe: Recipe,
-    folder: Path,
-    objective: Objective,
-    dataset: Dataset,
-    stream: Stream,
-    engine: Engine,
-) -> MeasureStep | None:
-    """What is called for the figures of a step; None where there is nothing to measure. stream: of
-    training, whose batches fit into memory."""
+def measuring(parts: RunParts, folder: Path) -> MeasureStep | None:
+    """What is called for the figures of a step; None where there is nothing to measure."""
+    recipe, objective, dataset, stream, engine = parts
     held_out = _of_held_out(recipe, objective, dataset, stream.size, engine)
     if held_out is None and engine.main:
         log.info(_too_few(unit_of(objective)))
@@ -77,34 +71,28 @@ class EvaluationTime(NamedTuple):
     once: float
 
 
-def evaluation_time(
-    recipe: Recipe,
-    folder: Path,
-    objective: Objective,
-    dataset: Dataset,
-    stream: Stream,
-    engine: Engine,
-) -> EvaluationTime:
+def evaluation_time(parts: RunParts, folder: Path) -> EvaluationTime:
     """About how long one evaluation takes: a part of it is measured twice, for the first time pays
     for what is kept. What a stream and watched groups add is not in it: it needs a rollout, or a
     network that must learn first. folder: where samples are written."""
-    parts: list[tuple[MeasureStep, float]] = []  # and how much more the whole is
+    recipe, objective, dataset, stream, engine = parts
+    measures: list[tuple[MeasureStep, float]] = []  # and how much more the whole is
     windows = _seen(objective, dataset, recipe)
     least = max(unit_of(objective), _at_once(recipe, stream.size) * engine.size)
     few = min(windows, max(least, math.ceil(PART * windows)))
     held_out = _of_held_out(recipe, objective, dataset, stream.size, engine, few)
     if held_out is not None:
-        parts.append((held_out, windows / few))
+        measures.append((held_out, windows / few))
     samples = recipe.watching.samples
     few = min(samples, max(FEWEST, math.ceil(PART * samples)))
     watching = recipe.watching.model_copy(update={"samples": few, "groups": {}})
     watched = recipe.model_copy(update={"watching": watching})
     watch = _of_samples(watched, folder, objective, dataset, engine)
     if watch is not None:
-        parts.append((watch, samples / few))
+        measures.append((watch, samples / few))
     each = 0.0
     once = 0.0
-    for measured, times in parts:
+    for measured, times in measures:
         began = time.perf_counter()
         measured(0)
         first = time.perf_counter() - began

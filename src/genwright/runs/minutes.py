@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import torch
 
 from genwright.core.contracts import Objective, Stream
-from genwright.core.dataset import Dataset
 from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.measuring import evaluation_time
+from genwright.runs.parts import RunParts
 from genwright.training.duration import LEAST, Costs, seconds_of, steps_that_fit
 from genwright.training.engine import Engine
 from genwright.training.precision import DTYPES
@@ -79,17 +79,11 @@ def step_time(
         return tried(objective, stream, training, engine, recipe.seed, dtype, seconds, least)
 
 
-def fitted(
-    recipe: Recipe,
-    folder: Path,
-    objective: Objective,
-    dataset: Dataset,
-    stream: Stream,
-    engine: Engine,
-) -> Fit:
+def fitted(parts: RunParts, folder: Path) -> Fit:
     """How many steps fit into the minutes that the recipe gives. folder: a new one, for what is
     written to be timed; it is gone afterwards. The objective's modules have moved. Raises
     GenwrightError."""
+    recipe, objective, _, stream, engine = parts
     training = recipe.training
     minutes = training.minutes
     assert minutes
@@ -99,7 +93,7 @@ def fitted(
     is_compiled = training.compile and not assemble.compiled(objective, engine.device)
     step = step_time(recipe, objective, stream, engine, SHARE * 60 * minutes, least=2)
     try:
-        evaluation = evaluation_time(recipe, folder, objective, dataset, stream, engine)
+        evaluation = evaluation_time(parts, folder)
         saving = seconds_of_saving(objective, step.state, engine, folder)
     finally:
         if engine.main:

@@ -21,6 +21,7 @@ from genwright.runs import assemble, remarks
 from genwright.runs.content import registered
 from genwright.runs.measuring import check_watched
 from genwright.runs.minutes import Fit, fitted, minutes_of, step_time
+from genwright.runs.parts import RunParts
 from genwright.training.batches import Batches
 from genwright.training.duration import LEAST
 from genwright.training.engine import Engine
@@ -221,7 +222,8 @@ def _fitted(first: FirstBatch, engine: Engine) -> Fit | None:
         return None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "trial"
-        return fitted(recipe, folder, first.objective, first.dataset, first.stream, engine)
+        parts = RunParts(recipe, first.objective, first.dataset, first.stream, engine)
+        return fitted(parts, folder)
 
 
 def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:

@@ -38,6 +38,7 @@ from genwright.runs.folder import TRIAL, check_folder, locked, write_new_run, wr
 from genwright.runs.measuring import MeasureStep, measuring
 from genwright.runs.memory import explaining_memory
 from genwright.runs.minutes import fitted
+from genwright.runs.parts import RunParts
 from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
@@ -151,12 +152,12 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     facts: dict[str, Any] = {"precision": seconds}
     if recipe.training.minutes:
         with showing(quiet):
-            recipe, facts["minutes"] = _fix_steps(
-                recipe, folder, objective, dataset, stream, engine
-            )
+            tried = RunParts(recipe, objective, dataset, stream, engine)
+            recipe, facts["minutes"] = _fix_steps(tried, folder)
         objective, stream = _built(recipe, dataset, beginning, request)  # what was tried has moved
     _log(shortened(assemble.timed_parts(recipe), recipe.training.steps), engine)
-    measure = measuring(recipe, folder, objective, dataset, stream, engine)
+    parts = RunParts(recipe, objective, dataset, stream, engine)
+    measure = measuring(parts, folder)
     if engine.main:
         _write(request, recipe, dataset, engine, beginning, facts)
     if recipe.training.compile:
@@ -287,21 +288,15 @@ def _fix_precision(
     return recipe.model_copy(update={"training": training}), seconds
 
 
-def _fix_steps(
-    recipe: Recipe,
-    folder: Path,
-    objective: Objective,
-    dataset: Dataset,
-    stream: Stream,
-    engine: Engine,
-) -> tuple[Recipe, dict[str, Any]]:
+def _fix_steps(parts: RunParts, folder: Path) -> tuple[Recipe, dict[str, Any]]:
     """The recipe with as many steps as fit into its minutes, which it asks for no more; and what a
     run keeps of that. The objective's modules have moved afterwards. Raises GenwrightError."""
-    with explaining_memory(recipe, objective.unit):
-        fit = fitted(recipe, folder / TRIAL, objective, dataset, stream, engine)
+    recipe = parts.recipe
+    with explaining_memory(recipe, parts.objective.unit):
+        fit = fitted(parts, folder / TRIAL)
     if fit.asked > LEAST:
         remedy = "" if fit.steps == fit.asked else " (training.minutes=null trains all of them)"
-        _log([f"training.minutes: {fit}{remedy}"], engine)
+        _log([f"training.minutes: {fit}{remedy}"], parts.engine)
     training = recipe.training.model_copy(update={"steps": fit.steps, "minutes": None})
     return recipe.model_copy(update={"training": training}), fit.to_json()
 

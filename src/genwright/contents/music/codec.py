@@ -26,15 +26,14 @@ from torch import Tensor
 
 from genwright.contents.music.codec_tokens import (
     KEYS,
-    PITCHED,
     Token,
-    key_name,
     pitch_of,
     token_name,
     trait_table,
     voice_of,
 )
-from genwright.contents.music.score import Key, Meter, Score, moved_key
+from genwright.contents.music.codec_transposed import NO_TOKEN, transposition_table
+from genwright.contents.music.score import Key, Meter, Score
 from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError, in_words
@@ -43,7 +42,6 @@ from genwright.core.registry import CodecSettings
 
 FILE = "music.json"
 FOUR_VOICES = ("Soprano", "Alto", "Tenor", "Bass")
-_NO_TOKEN = -2  # in a table of transposition: a pitch that leaves the vocabulary
 
 
 class Learned(BaseModel):
@@ -250,35 +248,15 @@ class MusicCodec(ABC):
         its keys and the condition `key` too (none where that key is no value of it). Raises
         GenwrightError where a pitch leaves the vocabulary."""
         if semitones not in self._transpositions:
-            self._transpositions[semitones] = self._transposition(semitones)
+            self._transpositions[semitones] = transposition_table(self.tokens, self.id, semitones)
         table = self._transpositions[semitones].to(tokens.device)
         transposed = torch.where(tokens < 0, tokens, table[tokens])
-        if bool((transposed == _NO_TOKEN).any()):
+        if bool((transposed == NO_TOKEN).any()):
             raise GenwrightError(
                 f"{semitones:+d} semitones lead out of {self.low} to {self.high}",
                 "stay within the codec's `transposition_range`",
             )
         return transposed
-
-    def _transposition(self, semitones: int) -> Tensor:
-        """(vocabulary,) the number of each token that many semitones higher, _NO_TOKEN where there
-        is none."""
-        moved: dict[Token, Token] = {}
-        for key in KEYS:
-            higher = moved_key(key, semitones)
-            moved["key", key.sharps, key.mode] = ("key", higher.sharps, higher.mode)
-            moved["asked", "key", key_name(key)] = ("asked", "key", key_name(higher))
-        numbers = []
-        for token in self.tokens:
-            kind, *value = token
-            if kind in PITCHED and value:
-                pitch, *voice = value
-                higher_token = (kind, pitch + semitones, *voice)
-            else:
-                higher_token = moved.get(token, token)
-            missing = self.id["none",] if kind == "asked" else _NO_TOKEN
-            numbers.append(self.id.get(higher_token, missing))
-        return torch.tensor(numbers)
 
     def slots(self, tokens: Any, values: Any = None) -> np.ndarray:
         """Of a codec of rows: what each voice does at each step, (steps, voices).
