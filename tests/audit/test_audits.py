@@ -271,6 +271,7 @@ def test_swapped_twins_are_counted_and_said_to_be(folder: Path, tmp_path: Path) 
     documents = sum(count_words(folder, "train").values())
     assert [share.count for share in found.groups[0].shares] == [documents, documents]
     assert any("a swapped twin is one" in each for each in found.remarks)
+    assert found.clusters == documents, "a document and its twin are not independent"
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def judges(dataset: Dataset, attributes: Sequence[str]) -> dict[str, Judge]:
     texts = corpus_of(dataset)
     train = known(dataset, "train", attributes)
     held_out = known(dataset, "held_out", attributes)
-    # every document is a cluster of its own
+    # clusters of the two splits are numbered apart
     apart = held_out._replace(clusters=held_out.clusters + len(train.names))
 
     def of_split(split: str, numbers: np.ndarray) -> Features:

@@ -32,7 +32,8 @@ def known_attributes(dataset: Dataset) -> list[str]:
 
 
 def known(dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
-    """Of every document of a split; each is a cluster of its own."""
+    """Of every document of a split. Each is a cluster of its own, with its twin of swapped words
+    where it has one."""
     texts = corpus_of(dataset)
     count = texts.document_count(split)
     names = [texts.name(split, number) for number in range(count)]
@@ -42,7 +43,7 @@ def known(dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
         values |= _of_corpus(corpus, names, [name for name in attributes if name in OF_CORPUS])
     if FOLDER in attributes:
         values[FOLDER] = [_folder_of(name) for name in names]
-    return Known(names, np.arange(count), values)
+    return Known(names, _clusters(names), values)
 
 
 def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
@@ -69,6 +70,14 @@ def behind_end(sample: Sample, end: int | None, longest: int) -> Sample:
     before = () if end is None else (end,)
     tokens = (*before, *sample.tokens)[: longest + 1]
     return sample._replace(tokens=tokens)
+
+
+def _clusters(names: Sequence[str]) -> np.ndarray:
+    """(documents,) int64, the same for a document and its twin."""
+    if not any(name.endswith(TWIN) for name in names):
+        return np.arange(len(names))
+    _, clusters = np.unique([name.removesuffix(TWIN) for name in names], return_inverse=True)
+    return clusters.astype(np.int64)
 
 
 def _corpus(texts: TextDataset) -> str:
